@@ -1,0 +1,1 @@
+"""Run files, their meaning, and the place of every artefact."""

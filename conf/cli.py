@@ -1,0 +1,57 @@
+"""What every job's command line has in common."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from conf.refusal import Refusal
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    parsed = argparse.ArgumentParser(description=description)
+    parsed.add_argument("--config", required=True, help="run file, e.g. conf/demo.toml")
+    parsed.add_argument("--force", action="store_true", help="replace what was published before")
+    return parsed
+
+
+def day(text: str) -> date:
+    """argparse type of a day: YYYY-MM-DD and nothing else."""
+    try:
+        parsed = date.fromisoformat(text)
+    except ValueError:
+        parsed = None
+    if parsed is None or str(parsed) != text:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a day; write YYYY-MM-DD")
+    return parsed
+
+
+def days(first: date, last: date) -> list[date]:
+    """Every day from first to last, both included; raises Refusal when they are the wrong way round."""
+    if last < first:
+        raise Refusal(f"--from {first} lies after --to {last}", where="command line", remedy="swap them")
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def add_days(parsed: argparse.ArgumentParser) -> None:
+    """--day D, or --from A --to B."""
+    parsed.add_argument("--day", type=day, help="the one day to work on")
+    parsed.add_argument("--from", dest="first", type=day, metavar="DAY", help="first day of a range")
+    parsed.add_argument("--to", dest="last", type=day, metavar="DAY", help="last day of a range")
+
+
+def chosen_days(arguments: argparse.Namespace) -> list[date]:
+    if arguments.day and not (arguments.first or arguments.last):
+        return [arguments.day]
+    if arguments.first and arguments.last and not arguments.day:
+        return days(arguments.first, arguments.last)
+    raise Refusal("which days?", where="command line", remedy="give --day D, or --from A --to B")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a job; a Refusal becomes one line on stderr and exit code 2."""
+    try:
+        main()
+    except Refusal as refusal:
+        print(f"refused: {refusal}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,108 @@
+"""Reads run files and model files; every mistake becomes one line that names file, key and remedy."""
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
+
+from conf.models import Model, RankerModel, TaggerModel
+from conf.refusal import Refusal
+from conf.settings import Settings
+
+MODELS = Path(__file__).parent / "models"
+_NOT_SETTINGS = {"SPARSETAG_CONFIG", "SPARSETAG_TEST_DATA"}
+
+
+def load_settings(path: str | Path) -> Settings:
+    """The settings of a run file, overridden by SPARSETAG_<SECTION>__<KEY>; raises Refusal."""
+    path = Path(path)
+    _parse(path)
+    _refuse_unknown_overrides()
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], **_: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return _["env_settings"], TomlConfigSettingsSource(settings_cls, toml_file=path)
+
+    try:
+        settings = FromFile()  # type: ignore[call-arg]  # every field comes from the sources
+    except ValidationError as error:
+        raise _refusal(path, error, Settings) from None
+    for section in (settings.ranker, settings.tagger):
+        load_model(section.model, used_in=path)
+    _refuse_unknown_cross(settings, path)
+    return settings
+
+
+def load_model(name: str, used_in: Path | None = None) -> RankerModel | TaggerModel:
+    """The model declared by conf/models/<name>.toml; raises Refusal."""
+    path = MODELS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in MODELS.glob("*.toml")))
+        raise Refusal(f"there is no model '{name}'", where=used_in or path, remedy=f"choose one of: {known}")
+    try:
+        return TypeAdapter(Model).validate_python(_parse(path))
+    except ValidationError as error:
+        raise _refusal(path, error, RankerModel if "ranker" in path.read_text() else TaggerModel) from None
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise Refusal("there is no such file", where=path, remedy="give --config the path of a run file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Refusal(f"not TOML: {error}", where=path, remedy="mend the line named") from None
+
+
+def _refuse_unknown_overrides() -> None:
+    sections = {f"SPARSETAG_{name.upper()}" for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        if variable.upper().startswith("SPARSETAG_") and variable not in _NOT_SETTINGS:
+            if variable.upper().split("__")[0] not in sections:
+                close = difflib.get_close_matches(variable.upper().split("__")[0], sections, n=1)
+                hint = f"did you mean {close[0]}__...?" if close else "unset it"
+                raise Refusal("no such section", where=f"environment variable {variable}", remedy=hint)
+
+
+def _refuse_unknown_cross(settings: Settings, path: Path) -> None:
+    model = load_model(settings.ranker.model)
+    names = {f.name for f in settings.features}
+    if isinstance(model, RankerModel) and (missing := [n for n in model.cross if n not in names]):
+        raise Refusal(
+            f"model '{settings.ranker.model}' crosses features that the run file lacks: {', '.join(missing)}",
+            where=path,
+            remedy="add them under [[features]] or choose another model",
+        )
+
+
+def _refusal(path: Path, error: ValidationError, root: type[BaseModel]) -> Refusal:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(location) or "the file as a whole"
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(location[-1], _keys_beside(root, location), n=1)
+        return Refusal(
+            f"unknown key '{key}'", where=path, remedy=f"did you mean '{close[0]}'?" if close else "remove it"
+        )
+    if first["type"] == "missing":
+        return Refusal(f"key '{key}' is missing", where=path, remedy="add it; conf/settings.py says what it means")
+    message = first["msg"].removeprefix("Value error, ")
+    got = f" (got {first['input']!r})" if not isinstance(first["input"], dict) else ""
+    return Refusal(f"key '{key}': {message}{got}", where=path, remedy="mend that key in the file or its override")
+
+
+def _keys_beside(model: type[BaseModel], location: list[str]) -> list[str]:
+    for part in location[:-1]:
+        field = model.model_fields.get(part)
+        candidate = field.annotation if field else None
+        if not (isinstance(candidate, type) and issubclass(candidate, BaseModel)):
+            break
+        model = candidate
+    return list(model.model_fields)

@@ -1,0 +1,1 @@
+"""Spark jobs that turn raw logs into daily samples."""

@@ -1,0 +1,72 @@
+"""The tables between the packages: columns, types, label order. Needs neither Spark nor torch.
+
+Types are Spark SQL type names. Feature columns hold ids: 0 padding, 1 unseen or missing, 2.. values.
+"""
+
+from collections.abc import Iterable
+
+from conf.settings import Feature
+
+PADDING, UNSEEN, FIRST_VALUE = 0, 1, 2
+
+RAW: dict[str, dict[str, str]] = {
+    # `day` is the partition a row belongs to; `ts` is epoch milliseconds
+    "impressions": {
+        "impression_id": "string",
+        "user_id": "string",
+        "item_id": "string",
+        "ts": "bigint",
+        "day": "date",
+        "domain": "string",
+    },
+    "clicks": {"impression_id": "string", "ts": "bigint"},
+    "actions": {"impression_id": "string", "ts": "bigint", "action": "string"},
+    # `converted`: the conversion as a yes or no; null lets [labels] converted_at decide
+    "conversions": {"impression_id": "string", "ts": "bigint", "value": "double", "converted": "int"},
+    "users": {"user_id": "string"},
+    "items": {"item_id": "string"},
+}
+
+KEYS = {"impression_id": "string", "user_id": "string", "item_id": "string", "ts": "bigint", "domain": "string"}
+# label -> the column that says (0/1) whether it is defined on a row; undefined labels are 0 and carry no weight
+LABELS = {
+    "click": "click_defined",
+    "action": "action_defined",
+    "conversion": "conversion_defined",
+    "converted": "conversion_defined",
+}
+
+VOCABULARY = {"feature": "string", "value": "string", "id": "int", "first_seen": "string", "count": "bigint"}
+PREDICTIONS = {
+    "impression_id": "string",
+    "user_id": "string",
+    "item_id": "string",
+    "domain": "string",
+    "task": "string",
+    "label": "float",
+    "positive": "float",
+    "defined": "float",
+    "prediction": "float",
+}
+USER_TAGS = {"user_id": "string", "tag": "string", "score": "float", "rank": "int"}
+
+
+def feature_columns(feature: Feature) -> list[str]:
+    """Flat columns of one feature: f_<name>, or f_<name>_0.. for a multi-valued one."""
+    if feature.kind == "multi":
+        return [f"f_{feature.name}_{n}" for n in range(feature.length)]
+    return [f"f_{feature.name}"]
+
+
+def columns_of(features: Iterable[Feature]) -> list[str]:
+    return [column for feature in features for column in feature_columns(feature)]
+
+
+def samples_schema(features: Iterable[Feature]) -> dict[str, str]:
+    labels = dict.fromkeys([*LABELS, *dict.fromkeys(LABELS.values())], "float")
+    return {**KEYS, **labels, **dict.fromkeys(columns_of(features), "int")}
+
+
+def users_schema(features: Iterable[Feature]) -> dict[str, str]:
+    """The table of all users to tag: one row a user, features of table `users` encoded."""
+    return {"user_id": "string", **dict.fromkeys(columns_of(f for f in features if f.table == "users"), "int")}

@@ -1,0 +1,1 @@
+"""All users x all tags."""

@@ -1,0 +1,1 @@
+"""PyTorch jobs: masks once, then one model a day."""

@@ -1,0 +1,1 @@
+"""Parts a model is composed of; one idea a file."""
