@@ -26,12 +26,17 @@ def load_settings(path: str | Path) -> Settings:
     class FromFile(Settings):
         @classmethod
         def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], **_: PydanticBaseSettingsSource
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return _["env_settings"], TomlConfigSettingsSource(settings_cls, toml_file=path)
+            return env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
 
     try:
-        settings = FromFile()  # type: ignore[call-arg]  # every field comes from the sources
+        settings = FromFile()
     except ValidationError as error:
         raise _refusal(path, error, Settings) from None
     for section in (settings.ranker, settings.tagger):
@@ -64,11 +69,11 @@ def _parse(path: Path) -> dict[str, Any]:
 def _refuse_unknown_overrides() -> None:
     sections = {f"SPARSETAG_{name.upper()}" for name in Settings.model_fields}
     for variable in sorted(os.environ):
-        if variable.upper().startswith("SPARSETAG_") and variable not in _NOT_SETTINGS:
-            if variable.upper().split("__")[0] not in sections:
-                close = difflib.get_close_matches(variable.upper().split("__")[0], sections, n=1)
-                hint = f"did you mean {close[0]}__...?" if close else "unset it"
-                raise Refusal("no such section", where=f"environment variable {variable}", remedy=hint)
+        section = variable.upper().split("__")[0]
+        if section.startswith("SPARSETAG_") and section not in sections and variable not in _NOT_SETTINGS:
+            close = difflib.get_close_matches(section, sections, n=1)
+            hint = f"did you mean {close[0]}__...?" if close else "unset it"
+            raise Refusal("no such section", where=f"environment variable {variable}", remedy=hint)
 
 
 def _refuse_unknown_cross(settings: Settings, path: Path) -> None:

@@ -22,7 +22,7 @@ class Task(Section):
 class RankerModel(Section):
     family: Literal["ranker"]
     sharing: Literal["single", "hard", "sparse_weight"] = Field(
-        description="single: a network a task; hard: shared bottom, own towers; sparse_weight: one sNET under task masks"
+        description="single: a network a task; hard: shared bottom, own towers; sparse_weight: sNET under task masks"
     )
     objective: Literal["ctr_cvr"] = "ctr_cvr"
     embedding_dim: int = Field(16, ge=1)
@@ -33,6 +33,9 @@ class RankerModel(Section):
     shared_layers: int = Field(0, ge=0, description="hard only: how many of the hidden layers are shared")
     optimiser: Optimiser = Optimiser()
     tasks: dict[Literal["ctr", "cvr"], Task] = Field(default_factory=dict)
+
+    def weight(self, task: Literal["ctr", "cvr"]) -> float:
+        return self.tasks.get(task, Task()).weight
 
     @model_validator(mode="after")
     def _shared_layers_fit(self) -> "RankerModel":

@@ -219,7 +219,7 @@ class Settings(BaseSettings):
         tag = next((f for f in self.features if f.name == self.tagger.tag_feature), None)
         if tag is None or tag.table != "items" or tag.kind == "numeric":
             raise ValueError(
-                f"[tagger] tag_feature = '{self.tagger.tag_feature}' must name a categorical or multi feature of table 'items'"
+                f"[tagger] tag_feature = '{self.tagger.tag_feature}': name a categorical or multi feature of items"
             )
         if not any(f.table == "users" for f in self.features):
             raise ValueError("[[features]]: the tagger needs at least one feature of table 'users'")

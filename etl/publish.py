@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -29,11 +28,11 @@ def publish_staged(paths: Paths, staging: Path, target: Path) -> None:
     if target.exists():
         retired = staging.with_name(staging.name + ".old")
         shutil.rmtree(retired, ignore_errors=True)
-        os.rename(target, retired)
-        os.rename(staging, target)
+        target.rename(retired)
+        staging.rename(target)
         shutil.rmtree(retired)
     else:
-        os.rename(staging, target)
+        staging.rename(target)
 
 
 def is_published(target: Path) -> bool:

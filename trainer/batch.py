@@ -1,0 +1,42 @@
+"""Rows as the model sees them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B impressions.
+
+    ids: int64 [B, C], columns in the order of etl.contract.columns_of(features).
+    labels: name -> float32 [B]; every label of the contract and the columns that say whether it is defined.
+    keys: name -> object array [B] (impression_id, user_id, ...); empty while training.
+    """
+
+    ids: Tensor
+    labels: dict[str, Tensor]
+    keys: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, chosen: Tensor | slice) -> "Batch":
+        """The chosen rows (a slice, a boolean [B] or an index tensor); keys are left behind."""
+        return Batch(self.ids[chosen], {name: label[chosen] for name, label in self.labels.items()}, {})
+
+    def to(self, device: torch.device) -> "Batch":
+        if device == self.ids.device:
+            return self
+        labels = {name: label.to(device, non_blocking=True) for name, label in self.labels.items()}
+        return Batch(self.ids.to(device, non_blocking=True), labels, self.keys)
+
+
+def concatenate(batches: list[Batch]) -> Batch:
+    """One batch of all rows; keys are left behind."""
+    if len(batches) == 1:
+        return batches[0]
+    labels = {name: torch.cat([b.labels[name] for b in batches]) for name in batches[0].labels}
+    return Batch(torch.cat([b.ids for b in batches]), labels, {})

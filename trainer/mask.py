@@ -1,0 +1,98 @@
+"""Task masks over the weights of sNET (LT4REC section 2.2)."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from conf.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Mask:
+    """One task's mask: layer name -> bool tensor of the weight's shape, True where the task uses the weight."""
+
+    layers: dict[str, Tensor]
+
+    def __post_init__(self) -> None:
+        for name, layer in self.layers.items():
+            if layer.dtype != torch.bool:
+                raise TypeError(f"mask of layer {name} holds {layer.dtype}, not bool")
+
+    @staticmethod
+    def ones(weights: Mapping[str, Tensor]) -> "Mask":
+        return Mask({name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()})
+
+    @property
+    def size(self) -> int:
+        return sum(layer.numel() for layer in self.layers.values())
+
+    @property
+    def kept(self) -> int:
+        return sum(int(layer.sum()) for layer in self.layers.values())
+
+    @property
+    def pruned_share(self) -> float:
+        return 1 - self.kept / self.size
+
+    def nested_in(self, outer: "Mask") -> bool:
+        """Whether every weight kept here is kept by `outer` too."""
+        return all(not (layer & ~outer.layers[name]).any() for name, layer in self.layers.items())
+
+    def shapes(self) -> dict[str, list[int]]:
+        return {name: list(layer.shape) for name, layer in self.layers.items()}
+
+
+def prune(mask: Mask, weights: Mapping[str, Tensor], fraction: float) -> Mask:
+    """Algorithm 1, step b: the smallest |weight| of those still kept are masked as well.
+
+    The quantile is taken over all layers together and over the kept weights only; it is applied by count,
+    so that after n rounds 1 - (1 - fraction)^n is pruned to rounding, ties or not.
+    """
+    names = list(mask.layers)
+    kept = torch.cat([mask.layers[name].flatten() for name in names])
+    size = torch.cat([weights[name].detach().abs().flatten() for name in names])
+    size = torch.where(kept, size, torch.inf)
+    count = round(fraction * int(kept.sum()))
+    kept[torch.argsort(size, stable=True)[:count]] = False
+    parts = kept.split([mask.layers[name].numel() for name in names])
+    return Mask({name: part.reshape(mask.layers[name].shape) for name, part in zip(names, parts, strict=True)})
+
+
+def check_architecture(masks: Mapping[str, Mask], tasks: set[str], shapes: dict[str, list[int]], where: object) -> None:
+    """Refuses masks that were found for other tasks or other layers."""
+    remedy = "choose another [masks] version, generate masks for this model, or go back to the model they were made for"
+    if set(masks) != tasks:
+        raise Refusal(f"masks for {sorted(masks)}, but the model has tasks {sorted(tasks)}", where=where, remedy=remedy)
+    for task, mask in masks.items():
+        if mask.shapes() != shapes:
+            raise Refusal(
+                f"mask of another architecture: task {task} has layers {mask.shapes()}, the model {shapes}",
+                where=where,
+                remedy=remedy,
+            )
+
+
+def overlap(masks: Mapping[str, Mask]) -> dict[str, dict[str, float]]:
+    """Layer -> share of its weights used by exactly these tasks: 'ctr only', 'shared', 'dead', ..."""
+    tasks = sorted(masks)
+    shares: dict[str, dict[str, float]] = {}
+    for layer in masks[tasks[0]].layers:
+        stacked = torch.stack([masks[task].layers[layer] for task in tasks])
+        users = stacked.sum(0)
+        shares[layer] = {f"{task} only": (stacked[n] & (users == 1)).float().mean().item() for n, task in enumerate(tasks)}
+        shares[layer]["shared"] = (users > 1).float().mean().item()
+        shares[layer]["dead"] = (users == 0).float().mean().item()
+    return shares
+
+
+def identity(masks: Mapping[str, Mask]) -> str:
+    """16 hex digits that stand for exactly these masks."""
+    digest = hashlib.sha256()
+    for task in sorted(masks):
+        for name, layer in masks[task].layers.items():
+            digest.update(f"{task}/{name}/{tuple(layer.shape)}".encode())
+            digest.update(layer.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

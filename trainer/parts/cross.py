@@ -1,0 +1,25 @@
+"""Element-wise products of feature vectors, beside the vectors themselves (LT4REC figure 1)."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import torch
+from torch import Tensor, nn
+
+
+class Cross(nn.Module):
+    """[B, F, dim] to [B, (F + P) * dim]: all vectors, then the products of every pair among the crossed features."""
+
+    left: Tensor
+    right: Tensor
+
+    def __init__(self, names: Sequence[str], crossed: Sequence[str], dim: int) -> None:
+        super().__init__()
+        pairs = list(combinations([names.index(name) for name in crossed], 2))
+        self.width = (len(names) + len(pairs)) * dim
+        self.register_buffer("left", torch.tensor([a for a, _ in pairs], dtype=torch.long), persistent=False)
+        self.register_buffer("right", torch.tensor([b for _, b in pairs], dtype=torch.long), persistent=False)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        products = vectors[:, self.left] * vectors[:, self.right]
+        return torch.cat([vectors, products], 1).flatten(1)

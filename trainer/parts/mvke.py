@@ -1,0 +1,81 @@
+"""Mixture of Virtual-Kernel Experts (MVKE, sections 4.1 and 4.2): several user vectors, and a gate for each tag.
+
+A virtual kernel is the learnt query of one expert (VKE) and one of the keys of every gate (VKG): the bridge
+between the two towers. The gate sees the tag and the virtual kernels, never the user, so it is the same for
+all users: that is what makes scoring all users against all tags two matrix products (tagging/export.py).
+
+The activation of eq. 4 and 7, which the paper leaves open, is leaky ReLU: under plain ReLU an all-negative
+query or key is stuck, with uniform attention and no gradient.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class StackedLinear(nn.Module):
+    """K independent linear layers, applied side by side: [K, ..., inputs] -> [K, ..., outputs]."""
+
+    def __init__(self, stack: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(inputs)  # as nn.Linear draws it
+        self.weight = nn.Parameter(torch.empty(stack, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(stack, 1, outputs).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor, which: Sequence[int]) -> Tensor:
+        """Layer which[k] on x[k]; x is [len(which), N, inputs], or [1, N, inputs] to give all the same input."""
+        chosen = list(which)
+        return torch.matmul(x, self.weight[chosen]) + self.bias[chosen]
+
+
+class VirtualKernelExperts(nn.Module):
+    """The VKEs of a user tower: one vector a user and expert. They share the embedded fields and nothing else."""
+
+    def __init__(
+        self, experts: int, embedding_dim: int, attention_dim: int, hidden: Sequence[int], output_dim: int
+    ) -> None:
+        super().__init__()
+        self.kernels = nn.Parameter(torch.randn(experts, attention_dim))  # W_VK
+        self.query = StackedLinear(experts, attention_dim, attention_dim)
+        self.key = StackedLinear(experts, embedding_dim, attention_dim)
+        self.value = StackedLinear(experts, embedding_dim, attention_dim)
+        widths = [attention_dim, *hidden, output_dim]
+        self.upper = nn.ModuleList(
+            StackedLinear(experts, inputs, outputs) for inputs, outputs in zip(widths, widths[1:], strict=False)
+        )
+
+    def forward(self, fields: Tensor, which: Sequence[int]) -> Tensor:
+        """Embedded user fields [B, F, E] -> E_u^k [B, len(which), D] of the experts named, counted from 0."""
+        rows, count, width = fields.shape
+        flat = fields.reshape(1, rows * count, width)
+        shape = (len(which), rows, count, -1)
+        query = F.leaky_relu(self.query(self.kernels[list(which)].unsqueeze(1), which))  # [K, 1, d], eq. 4
+        key = F.leaky_relu(self.key(flat, which)).reshape(shape)
+        value = F.leaky_relu(self.value(flat, which)).reshape(shape)
+        affinity = (key @ query.unsqueeze(-1)).squeeze(-1) / math.sqrt(query.shape[-1])  # [K, B, F]
+        attention = affinity.softmax(dim=-1)
+        x = (attention.unsqueeze(2) @ value).squeeze(2)  # C_VKE [K, B, d], eq. 5
+        for depth, layer in enumerate(self.upper):  # f_u^k, eq. 6
+            x = layer(x if depth == 0 else F.relu(x), which)
+        return x.transpose(0, 1)
+
+
+class VirtualKernelGate(nn.Module):
+    """The VKG of one task: how much each of its experts counts for a tag (the softmax of eq. 7).
+
+    The value of eq. 7 is the expert's output itself: a transformation V(E_u^k) of it can be absorbed
+    by the last layers of the expert, which are its own.
+    """
+
+    def __init__(self, tag_dim: int, attention_dim: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(tag_dim, attention_dim)
+        self.key = nn.Linear(attention_dim, attention_dim)
+
+    def forward(self, tags: Tensor, kernels: Tensor) -> Tensor:
+        """Tag vectors [B, D] and the task's virtual kernels [K, d] -> weights [B, K], each row sums to 1."""
+        query, key = F.leaky_relu(self.query(tags)), F.leaky_relu(self.key(kernels))
+        return (query @ key.T / math.sqrt(key.shape[-1])).softmax(dim=-1)

@@ -1,0 +1,119 @@
+"""Rows out of Parquet through Petastorm, the only way in for training and prediction."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import torch
+
+from conf.refusal import Refusal
+from conf.settings import Feature
+from etl.contract import LABELS, columns_of
+from etl.publish import read_manifest
+from trainer.batch import Batch
+
+with warnings.catch_warnings():
+    # petastorm 0.12 announces pyarrow interfaces that this version of pyarrow still has
+    warnings.simplefilter("ignore")
+    from petastorm import make_batch_reader
+
+logging.getLogger("petastorm").setLevel(logging.ERROR)
+
+LABEL_COLUMNS = [*LABELS, *dict.fromkeys(LABELS.values())]
+
+
+@dataclass
+class Waiting:
+    """Seconds spent waiting for the reader, for the share of a training step that loading costs."""
+
+    seconds: float = 0.0
+
+
+def read(
+    folder: Path,
+    features: Sequence[Feature],
+    *,
+    keys: Sequence[str] = (),
+    labels: Sequence[str] = LABEL_COLUMNS,
+    shuffle_seed: int | None = None,
+    waiting: Waiting | None = None,
+) -> Iterator[Batch]:
+    """The rows of one published table (samples/dt=D, users/dt=D), a row group at a time.
+
+    shuffle_seed: None keeps the order of the files; a seed shuffles row groups, and rows within them. One thread
+    and a seed give the same order every time. Raises Refusal when the table is absent, truncated, lacks a column or
+    when Petastorm delivers another number of rows than the Parquet footers promise.
+    """
+    columns = columns_of(features)
+    promised = _check(folder, {**dict.fromkeys(columns, "int32"), **dict.fromkeys(labels, "float"), **dict.fromkeys(keys)})
+    delivered = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reader = make_batch_reader(
+            folder.resolve().as_uri(),
+            schema_fields=[*columns, *labels, *keys],
+            reader_pool_type="thread",
+            workers_count=1,
+            shuffle_row_groups=shuffle_seed is not None,
+            shuffle_rows=shuffle_seed is not None,
+            seed=shuffle_seed or 0,
+            num_epochs=1,
+        )
+        with reader:
+            groups = iter(reader)
+            while True:
+                started = time.perf_counter()
+                group = next(groups, None)
+                batch = None if group is None else _batch(group._asdict(), columns, labels, keys)
+                if waiting is not None:
+                    waiting.seconds += time.perf_counter() - started
+                if batch is None:
+                    break
+                delivered += len(batch)
+                yield batch
+    if delivered != promised:
+        raise Refusal(
+            f"the reader delivered {delivered} rows of {promised}", where=folder, remedy="run again; report it if it stays"
+        )
+
+
+def _batch(group: dict[str, np.ndarray], columns: Sequence[str], labels: Sequence[str], keys: Sequence[str]) -> Batch:
+    ids = np.empty((len(next(iter(group.values()))), len(columns)), dtype=np.int64)
+    for n, column in enumerate(columns):
+        ids[:, n] = group[column]
+    return Batch(
+        ids=torch.from_numpy(ids),
+        labels={name: torch.from_numpy(group[name].astype(np.float32)) for name in labels},
+        keys={name: group[name] for name in keys},
+    )
+
+
+def _check(folder: Path, columns: dict[str, str | None]) -> int:
+    """Rows that the Parquet footers promise, after the table was checked; raises Refusal."""
+    rebuild = "build it again: python -m etl.build_samples --force (or etl.build_users for users)"
+    manifest = read_manifest(folder, remedy="build it first: python -m etl.build_samples (or etl.build_users for users)")
+    rows = 0
+    for entry in manifest["files"]:
+        path = folder / entry["name"]
+        try:
+            with pyarrow.parquet.ParquetFile(path) as file:
+                schema, found = file.schema_arrow, file.metadata.num_rows
+        except (OSError, pyarrow.ArrowException) as error:
+            raise Refusal(f"not a whole Parquet file ({str(error).splitlines()[0]})", where=path, remedy=rebuild) from None
+        for name, kind in columns.items():
+            if name not in schema.names:
+                raise Refusal(f"column {name} is missing", where=path, remedy="match [[features]] to the table, or " + rebuild)
+            if kind and str(schema.field(name).type) != kind:
+                raise Refusal(f"column {name} holds {schema.field(name).type}, not {kind}", where=path, remedy=rebuild)
+        if found != entry["rows"]:
+            raise Refusal(f"{found} rows, but its manifest says {entry['rows']}", where=path, remedy=rebuild)
+        rows += found
+    if rows == 0:
+        raise Refusal("no rows", where=folder, remedy=rebuild)
+    return rows
