@@ -188,7 +188,8 @@ class Daily(Section):
     """The scheduled DAG."""
 
     schedule: str = Field("@daily", description="Airflow schedule: a preset or a cron expression")
-    retries: int = Field(1, ge=0)
+    retries: int = Field(1, ge=0, description="times a failed task is tried again; a refused one never is")
+    last: date | None = Field(None, description="the last day there is data for; none: the days go on")
 
 
 class Settings(BaseSettings):
