@@ -10,20 +10,24 @@ query or key is stuck, with uniform attention and no gradient.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.parts.dense import Dense
+from trainer.seeding import generator
+
 
 class StackedLinear(nn.Module):
     """K independent linear layers, applied side by side: [K, ..., inputs] -> [K, ..., outputs]."""
 
-    def __init__(self, stack: int, inputs: int, outputs: int) -> None:
+    def __init__(self, stack: int, inputs: int, outputs: int, seed: int, name: str) -> None:
         super().__init__()
-        bound = 1 / math.sqrt(inputs)  # as nn.Linear draws it
-        self.weight = nn.Parameter(torch.empty(stack, inputs, outputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(stack, 1, outputs).uniform_(-bound, bound))
+        bound, random = 1 / math.sqrt(inputs), generator(seed, name)
+        self.weight = nn.Parameter(torch.empty(stack, inputs, outputs).uniform_(-bound, bound, generator=random))
+        self.bias = nn.Parameter(torch.empty(stack, 1, outputs).uniform_(-bound, bound, generator=random))
 
     def forward(self, x: Tensor, which: Sequence[int]) -> Tensor:
         """Layer which[k] on x[k]; x is [len(which), N, inputs], or [1, N, inputs] to give all the same input."""
@@ -35,16 +39,18 @@ class VirtualKernelExperts(nn.Module):
     """The VKEs of a user tower: one vector a user and expert. They share the embedded fields and nothing else."""
 
     def __init__(
-        self, experts: int, embedding_dim: int, attention_dim: int, hidden: Sequence[int], output_dim: int
+        self, experts: int, embedding_dim: int, attention_dim: int, hidden: Sequence[int], output_dim: int, seed: int
     ) -> None:
         super().__init__()
-        self.kernels = nn.Parameter(torch.randn(experts, attention_dim))  # W_VK
-        self.query = StackedLinear(experts, attention_dim, attention_dim)
-        self.key = StackedLinear(experts, embedding_dim, attention_dim)
-        self.value = StackedLinear(experts, embedding_dim, attention_dim)
+        kernels = torch.randn(experts, attention_dim, generator=generator(seed, "virtual kernels"))
+        self.kernels = nn.Parameter(kernels)  # W_VK
+        self.query = StackedLinear(experts, attention_dim, attention_dim, seed, "vke/query")
+        self.key = StackedLinear(experts, embedding_dim, attention_dim, seed, "vke/key")
+        self.value = StackedLinear(experts, embedding_dim, attention_dim, seed, "vke/value")
         widths = [attention_dim, *hidden, output_dim]
         self.upper = nn.ModuleList(
-            StackedLinear(experts, inputs, outputs) for inputs, outputs in zip(widths, widths[1:], strict=False)
+            StackedLinear(experts, inputs, outputs, seed, f"vke/upper{n}")
+            for n, (inputs, outputs) in enumerate(pairwise(widths))
         )
 
     def forward(self, fields: Tensor, which: Sequence[int]) -> Tensor:
@@ -70,10 +76,10 @@ class VirtualKernelGate(nn.Module):
     by the last layers of the expert, which are its own.
     """
 
-    def __init__(self, tag_dim: int, attention_dim: int) -> None:
+    def __init__(self, tag_dim: int, attention_dim: int, seed: int, name: str) -> None:
         super().__init__()
-        self.query = nn.Linear(tag_dim, attention_dim)
-        self.key = nn.Linear(attention_dim, attention_dim)
+        self.query = Dense([tag_dim, attention_dim], seed, f"{name}/query", last_activation=False)
+        self.key = Dense([attention_dim, attention_dim], seed, f"{name}/key", last_activation=False)
 
     def forward(self, tags: Tensor, kernels: Tensor) -> Tensor:
         """Tag vectors [B, D] and the task's virtual kernels [K, d] -> weights [B, K], each row sums to 1."""

@@ -1,8 +1,12 @@
 """The meeting of two towers: the tag tower and the cosine score (MVKE, eq. 1 to 3)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from trainer.seeding import generator
 
 
 class TagTower(nn.Module):
@@ -13,13 +17,13 @@ class TagTower(nn.Module):
     all is the zero vector.
     """
 
-    def __init__(self, embedding_dim: int, output_dim: int) -> None:
+    def __init__(self, embedding_dim: int, output_dim: int, seed: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(embedding_dim, output_dim, bias=False)
+        bound, random = 1 / math.sqrt(embedding_dim), generator(seed, "tag tower")
+        self.weight = nn.Parameter(torch.empty(output_dim, embedding_dim).uniform_(-bound, bound, generator=random))
 
     def forward(self, tags: Tensor) -> Tensor:
-        out: Tensor = self.linear(tags)
-        return out
+        return F.linear(tags, self.weight)
 
 
 class CosineScore(nn.Module):

@@ -1,0 +1,82 @@
+"""What scoring needs of a trained tagger: its user tower, and two matrices for each task.
+
+MVKE's user vector for tag t is u_t = sum_k a_tk V_k (eq. 7), with a gate a that does not depend on the user. So
+
+    u_t . e_t = [V_1 .. V_K] . (a_t outer e_t)                 a product [U, K*D] @ [K*D, T]
+    |u_t|^2   = sum_ij a_ti a_tj (V_i . V_j)                   a product [U, K(K+1)/2] @ [K(K+1)/2, T]
+
+and cos(u_t, e_t) follows exactly, without a vector for each pair of user and tag.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from etl.contract import PADDING, UNSEEN
+from trainer.tagger import Tagger
+
+# A norm below this counts as this: cos of a zero vector is 0 (torch.nn.functional.cosine_similarity's rule and value)
+SMALLEST_NORM = 1e-8
+
+
+@dataclass(frozen=True)
+class TaskMatrices:
+    """Everything about T tags for one task, K of whose experts serve it.
+
+    experts: the K experts, counted from 0. gates: [T, K], rows sum to 1.
+    products: float32 [K*D, T], column t is a_t outer e_t / |e_t|.
+    squares: float64 [K(K+1)/2, T], over the pairs i <= j: a_ti * a_tj, doubled where i < j.
+    scale: the factor between cosine and logit.
+    """
+
+    experts: tuple[int, ...]
+    gates: Tensor
+    products: Tensor
+    squares: Tensor
+    scale: float
+
+
+@dataclass(frozen=True)
+class Export:
+    """A trained tagger, ready to score; made once and sent to every worker."""
+
+    tagger: Tagger
+    tag_ids: Tensor
+    tasks: dict[str, TaskMatrices]
+
+
+def export(tagger: Tagger, tag_ids: Sequence[int]) -> Export:
+    """The export of a tagger on the CPU, for the tags given by their vocabulary ids: the columns of all matrices."""
+    if wrong := [n for n in tag_ids if n in (PADDING, UNSEEN)]:
+        raise ValueError(f"ids {wrong} are no tags")
+    tagger.eval()
+    ids = torch.tensor(list(tag_ids), dtype=torch.int64)
+    with torch.inference_mode():
+        vectors = tagger.tag_vectors(tagger.single_tags(ids))
+        unit = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
+        scale = float(tagger.score.scale())
+        tasks = {
+            task: task_matrices(tagger.gate(vectors, task), unit, tagger.experts_of[task], scale)
+            for task in tagger.tasks
+        }
+    return Export(tagger, ids, tasks)
+
+
+def task_matrices(gates: Tensor, unit_tags: Tensor, experts: tuple[int, ...], scale: float) -> TaskMatrices:
+    """Gates [T, K] and tag vectors of length 1 [T, D] -> the two matrices."""
+    products = (gates.unsqueeze(2) * unit_tags.unsqueeze(1)).flatten(1).T.contiguous()
+    first, second = torch.triu_indices(len(experts), len(experts))
+    exact = gates.double()
+    squares = exact[:, first] * exact[:, second] * torch.where(first == second, 1.0, 2.0).double()
+    return TaskMatrices(experts, gates, products, squares.T.contiguous(), scale)
+
+
+def gates_of_all_experts(matrices: TaskMatrices, experts: int) -> NDArray[np.float32]:
+    """Gates [T, experts], zero for the experts that do not serve the task: MVKE figure 8."""
+    gates = np.zeros((len(matrices.gates), experts), dtype=np.float32)
+    gates[:, list(matrices.experts)] = matrices.gates.numpy()
+    return gates

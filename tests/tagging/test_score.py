@@ -1,0 +1,191 @@
+"""Two matrix products against MVKE taken literally, pair by pair."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from conf.load import load_model, load_settings
+from conf.models import TaggerModel
+from etl.contract import columns_of
+from tagging import score
+from tagging.export import TaskMatrices, export, gates_of_all_experts, task_matrices
+from trainer.batch import Batch
+from trainer.tagger import Tagger, build
+
+DEMO = Path(__file__).parents[2] / "conf" / "demo.toml"
+FEATURES = load_settings(DEMO).features
+SIZES = {"user_id": 40, "age": 6, "gender": 4, "region": 5, "tag": 22}
+TAGS = range(2, 22)
+TASKS = {"interest": (0, 1, 2), "intention": (1, 2, 3, 4)}
+
+
+def trained(scale: str = "one", **changes: object) -> Tagger:
+    """A tagger whose weights are as far from their initial values as those of a trained one."""
+    model = load_model("mvke")
+    assert isinstance(model, TaggerModel)
+    tagger = build(model.model_copy(update={"scale": scale, **changes}), load_settings(DEMO), SIZES, seed=1)
+    random = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for table in (tagger.user_embedding.table, tagger.tag_embedding.table):
+            table[table.abs().sum(1) > 0] = torch.randn(table[table.abs().sum(1) > 0].shape, generator=random)
+        for gate in tagger.gates.values():
+            for layer in (*gate.query.weights.values(), *gate.key.weights.values()):
+                layer *= 2
+        if tagger.score.log_scale is not None:
+            tagger.score.log_scale.fill_(1.5)
+    return tagger
+
+
+def some_users() -> Tensor:
+    """30 users' ids, among them a user of whom nothing is known."""
+    random = torch.Generator().manual_seed(4)
+    limits = torch.tensor([SIZES[f.name] for f in FEATURES if f.table == "users"])
+    ids = (torch.rand(30, len(limits), generator=random) * (limits - 1)).long() + 1
+    ids[7] = 1
+    return ids
+
+
+def literal(tagger: Tagger, users: Tensor, task: str) -> Tensor:
+    """Scores [U, T], each from the model's own logit of an impression of that user and an item with that one tag."""
+    pairs = [(user, tag) for user in range(len(users)) for tag in TAGS]
+    ids = torch.ones(len(pairs), len(columns_of(FEATURES)), dtype=torch.int64)
+    ids[:, tagger.user_columns] = users[[user for user, _ in pairs]]
+    ids[:, tagger.tag_columns] = torch.tensor([[tag, 0, 0] for _, tag in pairs])
+    with torch.inference_mode():
+        return torch.sigmoid(tagger.logits(Batch(ids, {}, {}), task)).reshape(len(users), len(TAGS))
+
+
+def by_products(tagger: Tagger, users: Tensor, matrices: TaskMatrices) -> Tensor:
+    with torch.inference_mode():
+        vectors = tagger.user_vectors(users, matrices.experts)
+        return torch.sigmoid(matrices.scale * score.cosines(vectors, matrices))
+
+
+@pytest.mark.parametrize("scale", ["one", "learned"])
+@pytest.mark.parametrize("task", TASKS)
+def test_two_products_equal_mvke_pair_by_pair(task: str, scale: str) -> None:
+    tagger, users = trained(scale), some_users()
+    wanted = literal(tagger, users, task)
+    assert wanted.max() - wanted.min() > 0.1  # the scores differ enough for the comparison to mean something
+    torch.testing.assert_close(by_products(tagger, users, export(tagger, TAGS).tasks[task]), wanted, rtol=0, atol=1e-5)
+
+
+def test_one_expert_for_each_task() -> None:
+    tagger, users = trained(experts=2, assignment={"interest": [2], "intention": [1]}), some_users()
+    exported = export(tagger, TAGS)
+    for task in TASKS:
+        torch.testing.assert_close(
+            by_products(tagger, users, exported.tasks[task]), literal(tagger, users, task), rtol=0, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("wrong", ["experts permuted", "tags permuted", "uniform"])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_wrong_gate_is_noticed(task: str, wrong: str) -> None:
+    """The comparison above would fail by a hundred times its tolerance."""
+    tagger, users = trained(), some_users()
+    right = export(tagger, TAGS).tasks[task]
+    gates = {
+        "experts permuted": right.gates.roll(1, dims=1),
+        "tags permuted": right.gates.roll(1, dims=0),
+        "uniform": torch.full_like(right.gates, 1 / len(right.experts)),
+    }[wrong]
+    with torch.inference_mode():
+        vectors = tagger.tag_vectors(tagger.single_tags(torch.tensor(TAGS)))
+    matrices = task_matrices(gates, vectors / vectors.norm(dim=1, keepdim=True), right.experts, right.scale)
+    difference = (by_products(tagger, users, matrices) - literal(tagger, users, task)).abs()
+    assert difference.max() > 1e-3
+
+
+def test_products_by_hand() -> None:
+    """Gate (3/4, 1/4), expert vectors (6, 4) and (0, -3): E_u = (4.5, 2.25); tag (1, 0): cos = 2 / sqrt(5).
+
+    Its transpose as a second tag, gate (0, 1) and tag (0, 1): E_u = (0, -3), cos = -1.
+    """
+    matrices = task_matrices(torch.tensor([[0.75, 0.25], [0, 1]]), torch.eye(2), (0, 1), scale=1.0)
+    assert matrices.squares.T.tolist() == [[0.5625, 0.375, 0.0625], [0, 0, 1]]
+    got = score.cosines(torch.tensor([[[6.0, 4.0], [0.0, -3.0]]]), matrices)
+    torch.testing.assert_close(got, torch.tensor([[2 / 5**0.5, -1.0]]))
+
+
+def test_expert_vectors_that_nearly_cancel() -> None:
+    """V_2 = -V_1 + small: the squared norm is a difference of numbers 10^8 times as large."""
+    random = torch.Generator().manual_seed(0)
+    vectors = torch.randn(50, 2, 8, generator=random)
+    vectors[:, 1] = -vectors[:, 0] + 1e-4 * torch.randn(50, 8, generator=random)
+    gates = torch.tensor([[0.5, 0.5]])
+    tags = torch.nn.functional.normalize(torch.randn(1, 8, generator=random), dim=1)
+    users = (gates.double() @ vectors.double()).squeeze(1)
+    wanted = torch.nn.functional.cosine_similarity(users, tags.double()).float().unsqueeze(1)
+    got = score.cosines(vectors, task_matrices(gates, tags, (0, 1), 1.0))
+    # what remains is the rounding of the dot product: 10^-7 of a number 10^4 times as large as the result
+    torch.testing.assert_close(got, wanted, rtol=0, atol=3e-3)
+
+
+def test_zero_vectors_score_one_half() -> None:
+    """A zero user vector, and the zero vector of a tag: cosine 0 on both sides, as in training."""
+    tagger = trained()
+    with torch.no_grad():
+        tagger.tag_embedding.table[5] = 0
+    matrices = export(tagger, TAGS).tasks["interest"]
+    scores = by_products(tagger, some_users(), matrices)
+    assert torch.equal(scores[:, TAGS.index(5)], torch.full((30,), 0.5))
+    assert bool(scores.isfinite().all())
+    assert torch.equal(score.cosines(torch.zeros(1, 3, 32), matrices), torch.zeros(1, len(TAGS)))
+
+
+def test_gates_sum_to_one_over_the_experts_of_the_task_and_are_zero_elsewhere() -> None:
+    exported = export(trained(), TAGS)
+    for task, experts in TASKS.items():
+        gates = torch.from_numpy(gates_of_all_experts(exported.tasks[task], 5))
+        assert gates.shape == (20, 5)
+        torch.testing.assert_close(gates.sum(1), torch.ones(20))
+        assert set(gates.sum(0).nonzero().flatten().tolist()) == set(experts)
+        assert gates.std(0).max() > 0.05  # the gate tells tags apart
+
+
+def test_padding_and_unseen_are_no_tags() -> None:
+    with pytest.raises(ValueError, match="no tags"):
+        export(trained(), [1, 2])
+
+
+def test_best_breaks_ties_by_the_order_of_the_tags() -> None:
+    values = torch.tensor([[0.5, -0.25, 0.5, -0.5, 0.0, -0.0], [-3.0, -2.0, -1.0, -1.0, -2.0, -4.0]])
+    got, columns = score.best(values, 5)
+    assert columns.tolist() == [[0, 2, 4, 5, 1], [2, 3, 1, 4, 0]]
+    assert got.tolist() == [[0.5, 0.5, 0.0, 0.0, -0.25], [-1.0, -1.0, -2.0, -2.0, -3.0]]
+    assert score.best(values, 9)[1].shape == (2, 6)
+
+
+def test_top_tags_are_the_best_of_all_pairs() -> None:
+    tagger, users = trained(), some_users()
+    wanted = literal(tagger, users, "intention")
+    top = score.top_tags(export(tagger, TAGS), users, "intention", top_k=3, min_score=0.0)
+    assert top.user.tolist() == [u for u in range(30) for _ in range(3)]
+    assert top.rank.tolist() == [1, 2, 3] * 30
+    expected = wanted.topk(3, dim=1)
+    torch.testing.assert_close(top.score.reshape(30, 3), expected.values, rtol=0, atol=1e-5)
+    assert torch.equal(top.tag.reshape(30, 3), expected.indices)
+
+
+def test_tags_below_min_score_are_dropped() -> None:
+    tagger, users = trained(), some_users()
+    wanted = literal(tagger, users, "interest")
+    top = score.top_tags(export(tagger, TAGS), users, "interest", top_k=20, min_score=0.5)
+    kept = (wanted >= 0.5).sum(1)
+    assert 0 < kept.min() < kept.max() < 20
+    assert torch.equal(torch.bincount(top.user, minlength=30), kept)
+    assert top.score.min() >= 0.5
+
+
+def test_users_scored_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded by the batch; its size changes nothing but the last bits."""
+    exported, users = export(trained(), TAGS), some_users()
+    whole = score.top_tags(exported, users, "interest", 3, 0.0)
+    monkeypatch.setattr(score, "CELLS", 7 * len(TAGS))
+    parts = score.top_tags(exported, users, "interest", 3, 0.0)
+    assert torch.equal(whole.user, parts.user)
+    assert torch.equal(whole.tag, parts.tag)
+    torch.testing.assert_close(whole.score, parts.score)

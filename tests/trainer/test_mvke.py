@@ -1,0 +1,158 @@
+"""MVKE against numbers worked out by hand, and what must hold for any weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from conf.load import load_model, load_settings
+from conf.models import TaggerModel
+from etl.contract import columns_of
+from trainer.batch import Batch
+from trainer.parts.mvke import VirtualKernelExperts, VirtualKernelGate
+from trainer.parts.two_tower import CosineScore
+from trainer.tagger import Tagger, build
+
+DEMO = Path(__file__).parents[2] / "conf" / "demo.toml"
+SIZES = {"user_id": 9, "age": 6, "gender": 4, "region": 5, "tag": 8}
+
+
+def put(parameter: nn.Parameter, values: object) -> None:
+    with torch.no_grad():
+        parameter.copy_(torch.as_tensor(values, dtype=torch.float32).reshape(parameter.shape))
+
+
+def tagger(**changes: object) -> Tagger:
+    settings = load_settings(DEMO)
+    model = load_model("mvke")
+    assert isinstance(model, TaggerModel)
+    return build(model.model_copy(update=changes), settings, SIZES, seed=3)
+
+
+def rows(tags: list[list[int]]) -> Batch:
+    """Impressions of user 2, whose items carry these tags."""
+    columns = columns_of(load_settings(DEMO).features)
+    ids = torch.full((len(tags), len(columns)), 2)
+    start = columns.index("f_tag_0")
+    ids[:, start : start + 3] = torch.tensor(tags)
+    return Batch(ids, {}, {})
+
+
+def test_two_experts_one_field_by_hand() -> None:
+    """eq. 4 to 7 and 2, one field of value 2: the attention over a single field is 1.
+
+    expert 1: V = leaky(1 * 2) = 2, upper layer [3, 0] * 2 + [0, 4] = (6, 4)
+    expert 2: V = leaky(-1 * 2 + 1) = -0.01, upper layer [100, 0] * -0.01 + [1, -3] = (0, -3)
+    gate: Q = 1, K = ln 3 and 0, so the softmax is 3/4 and 1/4; E_u = 3/4 (6, 4) + 1/4 (0, -3) = (4.5, 2.25)
+    tag (1, 0): cos = 4.5 / sqrt(4.5^2 + 2.25^2) = 2 / sqrt(5)
+    """
+    experts = VirtualKernelExperts(2, embedding_dim=1, attention_dim=1, hidden=[], output_dim=2, seed=0)
+    put(experts.kernels, [1, 0])
+    put(experts.value.weight, [1, -1])
+    put(experts.value.bias, [0, 1])
+    put(experts.upper[0].weight, [[3, 0], [100, 0]])
+    put(experts.upper[0].bias, [[0, 4], [1, -3]])
+    gate = VirtualKernelGate(tag_dim=2, attention_dim=1, seed=0, name="gate")
+    put(gate.query.weights["layer0"], [1, 7])
+    put(gate.query.biases["layer0"], [0])
+    put(gate.key.weights["layer0"], [torch.log(torch.tensor(3.0))])
+    put(gate.key.biases["layer0"], [0])
+    tag = torch.tensor([[1.0, 0.0]])
+
+    vectors = experts(torch.tensor([[[2.0]]]), [0, 1])
+    weights = gate(tag, experts.kernels)
+
+    torch.testing.assert_close(vectors, torch.tensor([[[6.0, 4.0], [0.0, -3.0]]]))
+    torch.testing.assert_close(weights, torch.tensor([[0.75, 0.25]]))
+    user = (weights.unsqueeze(1) @ vectors).squeeze(1)
+    torch.testing.assert_close(CosineScore(learned=False)(user, tag), torch.tensor([2 / 5**0.5]))
+
+
+def test_attention_over_two_fields_by_hand() -> None:
+    """eq. 5 with d_K = 4: Q = (1, 0, 0, 0), K = (2 ln 2 * field, 0, 0, 0), so QK / sqrt(4) = ln 2 and 2 ln 2.
+
+    The softmax is 1/3 and 2/3; V = 3 * field = 3 and 6; C = 5. The other expert, left as drawn, is not asked.
+    """
+    experts = VirtualKernelExperts(2, embedding_dim=1, attention_dim=4, hidden=[], output_dim=1, seed=0)
+    first = torch.tensor([1.0, 0, 0, 0])
+    for layer, weight in (
+        (experts.query, torch.eye(4)),
+        (experts.key, 2 * torch.log(torch.tensor(2.0)) * first),
+        (experts.value, 3 * first),
+        (experts.upper[0], first),
+    ):
+        with torch.no_grad():
+            layer.weight[1] = weight.reshape(layer.weight[1].shape)
+            layer.bias[1] = 0
+            experts.kernels[1] = first
+
+    vectors = experts(torch.tensor([[[1.0], [2.0]]]), [1])
+
+    torch.testing.assert_close(vectors, torch.tensor([[[5.0]]]))
+
+
+def test_layers_of_an_expert_are_a_relu_network() -> None:
+    """One field, C = 1: hidden (1, -1) -> relu (1, 0) -> 10 * 1 + 100 * 0 = 10."""
+    experts = VirtualKernelExperts(1, embedding_dim=1, attention_dim=1, hidden=[2], output_dim=1, seed=0)
+    put(experts.value.weight, 1)
+    for layer, weight in ((experts.upper[0], [1, -1]), (experts.upper[1], [10, 100])):
+        put(layer.weight, weight)
+        put(layer.bias, [0] * layer.bias.numel())
+    put(experts.value.bias, 0)
+    torch.testing.assert_close(experts(torch.tensor([[[1.0]]]), [0]), torch.tensor([[[10.0]]]))
+
+
+def test_a_task_uses_its_own_experts_and_no_other() -> None:
+    """Interest is served by VKE 1 to 3 and intention by 2 to 5 (MVKE section 4.2)."""
+    batch = rows([[2, 3, 0], [4, 0, 0]])
+    for task, used in (("interest", {0, 1, 2}), ("intention", {1, 2, 3, 4})):
+        model = tagger()
+        model.logits(batch, task).sum().backward()
+        for parameter in (model.experts.kernels, *model.experts.upper.parameters(), model.experts.value.weight):
+            assert parameter.grad is not None
+            learning = parameter.grad.flatten(1).abs().sum(1).nonzero().flatten().tolist()
+            assert set(learning) == used
+        other = ({"interest", "intention"} - {task}).pop()
+        assert all(p.grad is None for p in model.gates[other].parameters())
+
+
+def test_order_in_the_assignment_does_not_matter() -> None:
+    batch = rows([[2, 3, 0]])
+    straight = tagger(assignment={"interest": [1, 3], "intention": [2]}).logits(batch, "interest")
+    turned = tagger(assignment={"interest": [3, 1], "intention": [2]}).logits(batch, "interest")
+    assert torch.equal(straight, turned)
+
+
+def test_a_row_without_tags_has_logit_zero_and_a_finite_gradient() -> None:
+    model = tagger(scale="learned")
+    logits = model.logits(rows([[0, 0, 0], [2, 0, 0]]), "interest")
+    logits.sum().backward()
+    assert logits[0] == 0
+    assert logits[1] != 0
+    assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in model.parameters())
+
+
+def test_several_tags_are_the_mean_of_single_ones() -> None:
+    model = tagger()
+    several = model.tag_vectors(torch.tensor([[2, 5, 0]]))
+    single = model.tag_vectors(model.single_tags(torch.tensor([2, 5])))
+    torch.testing.assert_close(several, single.mean(0, keepdim=True))
+
+
+def test_the_learned_scale_multiplies_the_cosine() -> None:
+    batch = rows([[2, 3, 0], [4, 0, 0]])
+    one, learned = tagger(), tagger(scale="learned")
+    torch.testing.assert_close(learned.logits(batch, "interest"), one.logits(batch, "interest"))
+    put(learned.score.log_scale, torch.log(torch.tensor(3.0)))
+    torch.testing.assert_close(learned.logits(batch, "interest"), 3 * one.logits(batch, "interest"))
+
+
+@pytest.mark.parametrize("task", ["interest", "intention"])
+def test_equal_seeds_give_equal_bits(task: str) -> None:
+    batch = rows([[2, 3, 0], [4, 0, 0]])
+    logits: list[Tensor] = []
+    for draws in (1, 2):
+        torch.rand(draws)  # the global generator must not matter
+        logits.append(tagger().logits(batch, task))
+    assert torch.equal(*logits)
