@@ -82,7 +82,9 @@ def overlap(masks: Mapping[str, Mask]) -> dict[str, dict[str, float]]:
     for layer in masks[tasks[0]].layers:
         stacked = torch.stack([masks[task].layers[layer] for task in tasks])
         users = stacked.sum(0)
-        shares[layer] = {f"{task} only": (stacked[n] & (users == 1)).float().mean().item() for n, task in enumerate(tasks)}
+        shares[layer] = {
+            f"{task} only": (stacked[n] & (users == 1)).float().mean().item() for n, task in enumerate(tasks)
+        }
         shares[layer]["shared"] = (users > 1).float().mean().item()
         shares[layer]["dead"] = (users == 0).float().mean().item()
     return shares

@@ -51,12 +51,14 @@ def read(
     when Petastorm delivers another number of rows than the Parquet footers promise.
     """
     columns = columns_of(features)
-    promised = _check(folder, {**dict.fromkeys(columns, "int32"), **dict.fromkeys(labels, "float"), **dict.fromkeys(keys)})
+    promised = _check(
+        folder, {**dict.fromkeys(columns, "int32"), **dict.fromkeys(labels, "float"), **dict.fromkeys(keys)}
+    )
     delivered = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reader = make_batch_reader(
-            folder.resolve().as_uri(),
+            f"file://{folder.resolve()}",  # petastorm does not decode %3D
             schema_fields=[*columns, *labels, *keys],
             reader_pool_type="thread",
             workers_count=1,
@@ -79,7 +81,9 @@ def read(
                 yield batch
     if delivered != promised:
         raise Refusal(
-            f"the reader delivered {delivered} rows of {promised}", where=folder, remedy="run again; report it if it stays"
+            f"the reader delivered {delivered} rows of {promised}",
+            where=folder,
+            remedy="run again; report it if it stays",
         )
 
 
@@ -97,7 +101,9 @@ def _batch(group: dict[str, np.ndarray], columns: Sequence[str], labels: Sequenc
 def _check(folder: Path, columns: dict[str, str | None]) -> int:
     """Rows that the Parquet footers promise, after the table was checked; raises Refusal."""
     rebuild = "build it again: python -m etl.build_samples --force (or etl.build_users for users)"
-    manifest = read_manifest(folder, remedy="build it first: python -m etl.build_samples (or etl.build_users for users)")
+    manifest = read_manifest(
+        folder, remedy="build it first: python -m etl.build_samples (or etl.build_users for users)"
+    )
     rows = 0
     for entry in manifest["files"]:
         path = folder / entry["name"]
@@ -105,10 +111,14 @@ def _check(folder: Path, columns: dict[str, str | None]) -> int:
             with pyarrow.parquet.ParquetFile(path) as file:
                 schema, found = file.schema_arrow, file.metadata.num_rows
         except (OSError, pyarrow.ArrowException) as error:
-            raise Refusal(f"not a whole Parquet file ({str(error).splitlines()[0]})", where=path, remedy=rebuild) from None
+            raise Refusal(
+                f"not a whole Parquet file ({str(error).splitlines()[0]})", where=path, remedy=rebuild
+            ) from None
         for name, kind in columns.items():
             if name not in schema.names:
-                raise Refusal(f"column {name} is missing", where=path, remedy="match [[features]] to the table, or " + rebuild)
+                raise Refusal(
+                    f"column {name} is missing", where=path, remedy="match [[features]] to the table, or " + rebuild
+                )
             if kind and str(schema.field(name).type) != kind:
                 raise Refusal(f"column {name} holds {schema.field(name).type}, not {kind}", where=path, remedy=rebuild)
         if found != entry["rows"]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from conf.models import TaggerModel
@@ -72,6 +74,29 @@ class Tagger(nn.Module):
         """Tag vectors [T, D] -> weights [T, K] of the task's experts, in the order of `experts_of[task]`."""
         weights: Tensor = self.gates[task](tags, self.experts.kernels[list(self.experts_of[task])])
         return weights
+
+    def gate_weights(self, ids: Sequence[int]) -> dict[str, NDArray[np.float32]]:
+        """Tag ids [T] -> task -> weights [T, experts], zero for the experts that do not serve the task (figure 8)."""
+        shown = {}
+        with torch.inference_mode():
+            tags = self.tag_vectors(self.single_tags(torch.tensor(list(ids), device=self.tag_columns.device)))
+            for task, experts in self.experts_of.items():
+                shown[task] = np.zeros((len(tags), len(self.experts.kernels)), dtype=np.float32)
+                shown[task][:, list(experts)] = self.gate(tags, task).cpu().numpy()
+        return shown
+
+    def gate_weights(self, tag_ids: Sequence[int]) -> dict[str, NDArray[np.float32]]:
+        """Task -> how much every expert counts for each of these tags [T, experts], 0 where it serves another task.
+
+        The table of MVKE figure 8.
+        """
+        kernels = self.experts.kernels
+        with torch.inference_mode():
+            vectors = self.tag_vectors(self.single_tags(torch.tensor(list(tag_ids), device=kernels.device)))
+            weights = {task: torch.zeros(len(vectors), len(kernels)) for task in self.tasks}
+            for task, of_task in weights.items():
+                of_task[:, list(self.experts_of[task])] = self.gate(vectors, task).cpu()
+        return {task: of_task.numpy() for task, of_task in weights.items()}
 
     def single_tags(self, ids: Tensor) -> Tensor:
         """Tag ids [T] -> ids [T, length] of items that carry just that one tag (eq. 3)."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from etl.contract import columns_of
 from trainer.batch import Batch
 from trainer.parts.mvke import VirtualKernelExperts, VirtualKernelGate
 from trainer.parts.two_tower import CosineScore
+from trainer.seeding import generator
 from trainer.tagger import Tagger, build
 
 DEMO = Path(__file__).parents[2] / "conf" / "demo.toml"
@@ -115,6 +117,20 @@ def test_a_task_uses_its_own_experts_and_no_other() -> None:
             assert set(learning) == used
         other = ({"interest", "intention"} - {task}).pop()
         assert all(p.grad is None for p in model.gates[other].parameters())
+
+
+def test_gate_weights_sum_to_one_over_the_experts_of_the_task_and_are_zero_elsewhere() -> None:
+    model = tagger()
+    put(model.tag_embedding.table, torch.randn(model.tag_embedding.table.shape, generator=generator(0, "tags")))
+    weights = model.gate_weights([2, 3, 7])
+    assert list(weights) == ["interest", "intention"]
+    for task, used in (("interest", [0, 1, 2]), ("intention", [1, 2, 3, 4])):
+        assert weights[task].shape == (3, 5)
+        assert np.flatnonzero(weights[task].sum(0)).tolist() == used
+        np.testing.assert_allclose(weights[task].sum(1), 1, rtol=1e-6)
+        assert weights[task].std(0).max() > 0.01  # the gate tells tags apart
+        vectors = model.tag_vectors(torch.tensor([[2, 0, 0], [3, 0, 0], [7, 0, 0]]))
+        np.testing.assert_allclose(weights[task][:, used], model.gate(vectors, task).detach().numpy())
 
 
 def test_order_in_the_assignment_does_not_matter() -> None:

@@ -56,7 +56,9 @@ class Embedding(nn.Module):
         return torch.cat(pooled, 1)
 
 
-def take_over_rows(new: Tensor, new_segments: Mapping[str, tuple[int, int]], old: Tensor, old_sizes: Mapping[str, int]) -> None:
+def take_over_rows(
+    new: Tensor, new_segments: Mapping[str, tuple[int, int]], old: Tensor, old_sizes: Mapping[str, int]
+) -> None:
     """Copies yesterday's rows (of weights or of optimiser state) into today's larger table, segment by segment."""
     start = 0
     for name, size in old_sizes.items():

@@ -1,0 +1,99 @@
+"""Published samples made by hand, so that the trainer is tested without Spark."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+from conf.load import load_settings
+from conf.paths import Paths
+from conf.settings import Settings
+from etl.contract import samples_schema
+from etl.publish import file_hash, publish, write_manifest
+
+START = date(2026, 1, 1)
+_ARROW = {"string": pyarrow.string(), "bigint": pyarrow.int64(), "float": pyarrow.float32(), "int": pyarrow.int32()}
+
+
+def settings(root, monkeypatch, **overrides: object) -> Settings:
+    """conf/demo.toml on a lake of its own, small enough for a test; overrides as SECTION__KEY=value."""
+    chosen = {
+        "LAKE__ROOT": root / "lake",
+        "TRACKING__URI": f"sqlite:///{root}/mlflow.db",
+        "MASKS__TRAIN_DAYS": 2,
+        "MASKS__ROUNDS": 2,
+        **overrides,
+    }
+    for key, value in chosen.items():
+        monkeypatch.setenv(f"SPARSETAG_{key}", str(value))
+    return load_settings("conf/demo.toml")
+
+
+def sizes(day: date) -> dict[str, int]:
+    """Vocabularies that grow by two users and one item a day."""
+    age = (day - START).days
+    return {
+        "user_id": 30 + 2 * age, "age": 6, "gender": 4, "region": 5, "item_id": 20 + age, "author_id": 8,
+        "tag": 9, "duration_s": 10, "domain": 5, "hour": 26,
+    }  # fmt: skip
+
+
+def sample_rows(settings: Settings, day: date, rows: int, seed: int = 0) -> pd.DataFrame:
+    """Random impressions whose clicks depend on age x tag, and whose conversions depend on age and duration."""
+    random = np.random.default_rng([seed, (day - START).days])
+    known = sizes(day)
+    frame = pd.DataFrame({"impression_id": [f"{day}-{n:06d}" for n in range(rows)]})
+    for feature in settings.features:
+        ids = random.integers(1, known[feature.name], rows)
+        if feature.kind == "multi":
+            frame["f_tag_0"], frame["f_tag_1"], frame["f_tag_2"] = ids, np.where(ids % 2, ids - 1, 0), 0
+        else:
+            frame[f"f_{feature.name}"] = ids
+    frame["user_id"] = "u" + frame["f_user_id"].astype(str)
+    frame["item_id"] = "i" + frame["f_item_id"].astype(str)
+    frame["ts"] = np.arange(rows)
+    frame["domain"] = "d" + frame["f_domain"].astype(str)
+    click = random.random(rows) < 0.2 + 0.5 * ((frame["f_age"] + frame["f_tag_0"]) % 2)
+    frame["click"] = click.astype(np.float32)
+    share = np.clip((frame["f_age"] + frame["f_duration_s"]) / 15 + random.normal(0, 0.1, rows), 0, 1)
+    frame["conversion"] = np.where(click, share, 0)
+    frame["converted"] = (frame["conversion"] >= 0.5).astype(np.float32)
+    frame["action"] = np.where(click & (random.random(rows) < 0.1), 1, 0)
+    frame["click_defined"] = 1.0
+    frame["action_defined"] = frame["conversion_defined"] = frame["click"]
+    return frame
+
+
+def write_samples(settings: Settings, day: date, frame: pd.DataFrame, row_group: int = 400) -> None:
+    """Publishes rows as samples/dt=D, with a vocabulary of the day."""
+    paths = Paths(settings.lake.root)
+    types = samples_schema(settings.features)
+    schema = pyarrow.schema([(name, _ARROW[kind]) for name, kind in types.items()])
+
+    def samples(staging):
+        path = staging / "part-00000.parquet"
+        table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
+        pyarrow.parquet.write_table(table, path, row_group_size=row_group)
+        files = [{"name": path.name, "rows": len(frame), "sha256": file_hash(path)}]
+        write_manifest(staging, {"day": str(day), "rows": len(frame), "files": files, "vocabulary": sizes(day)})
+
+    def vocabulary(staging):
+        rows = [
+            {"feature": name, "value": f"{name}{n}", "id": n, "first_seen": str(START), "count": 5}
+            for name, size in sizes(day).items()
+            for n in range(2, size)
+        ]
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), staging / "part-00000.parquet")
+        write_manifest(staging, {"day": str(day), "sizes": sizes(day)})
+
+    publish(paths, paths.vocabulary(day), vocabulary)
+    publish(paths, paths.samples(day), samples)
+
+
+def publish_days(settings: Settings, count: int, rows: int = 1200) -> list[date]:
+    days = [START + timedelta(days=n) for n in range(count)]
+    for day in days:
+        write_samples(settings, day, sample_rows(settings, day, rows))
+    return days

@@ -1,0 +1,88 @@
+"""A day's model on disk: weights, optimiser state, and all that it depends on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from conf.refusal import Refusal
+from etl.publish import file_hash, read_manifest, write_manifest
+from trainer.parts.embedding import Embedding, take_over_rows
+
+WEIGHTS, OPTIMISER = "weights.pt", "optimiser.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """weights: state_dict; optimiser: parameter name -> state; manifest: day, sizes, settings, masks, metrics, ..."""
+
+    weights: dict[str, Tensor]
+    optimiser: dict[str, dict[str, Tensor]]
+    manifest: dict[str, Any]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """feature -> ids in use when the model was trained"""
+        return dict(self.manifest["sizes"])
+
+
+def save(folder: Path, model: nn.Module, optimiser_state: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    """Writes into a staging folder; publishing is the caller's."""
+    torch.save({name: value.cpu() for name, value in model.state_dict().items()}, folder / WEIGHTS)
+    on_cpu = {name: {key: value.cpu() for key, value in state.items()} for name, state in optimiser_state.items()}
+    torch.save(on_cpu, folder / OPTIMISER)
+    files = {name: file_hash(folder / name) for name in (WEIGHTS, OPTIMISER)}
+    write_manifest(folder, {**manifest, "files": files})
+
+
+def load(folder: Path, *, expected: Mapping[str, Any], remedy: str) -> Checkpoint:
+    """A published checkpoint; raises Refusal when it is absent, damaged, or differs from `expected` in its manifest."""
+    manifest = read_manifest(folder, remedy=remedy)
+    for key, value in expected.items():
+        if manifest.get(key) != value:
+            raise Refusal(
+                f"checkpoint of another {key}: {_difference(manifest.get(key), value)}",
+                where=folder,
+                remedy="go back to the settings and tables it was trained with, or train a run of another name from the start",
+            )
+    for name, digest in manifest["files"].items():
+        if not (folder / name).is_file() or file_hash(folder / name) != digest:
+            raise Refusal(f"{name} is damaged", where=folder, remedy="train this day again with --force")
+    return Checkpoint(
+        weights=torch.load(folder / WEIGHTS, weights_only=True),
+        optimiser=torch.load(folder / OPTIMISER, weights_only=True),
+        manifest=manifest,
+    )
+
+
+def _difference(found: Any, wanted: Any) -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        keys = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
+        return ", ".join(f"{k} is {found.get(k)!r}, not {wanted.get(k)!r}" for k in keys[:3])
+    return f"{found!r}, not {wanted!r}"
+
+
+def take_over(model: nn.Module, checkpoint: Checkpoint) -> dict[str, dict[str, Tensor]]:
+    """Puts yesterday's weights into a freshly built model and returns its optimiser state, grown to the model's tables.
+
+    Rows of ids that yesterday did not know keep their initial weights and start with a zero optimiser state.
+    """
+    segments = {f"{name}.table": part.segments for name, part in model.named_modules() if isinstance(part, Embedding)}
+    fresh = model.state_dict()
+    state = {name: dict(of_parameter) for name, of_parameter in checkpoint.optimiser.items()}
+    with torch.no_grad():
+        for name, old in checkpoint.weights.items():
+            if name not in segments:
+                fresh[name].copy_(old)
+                continue
+            sizes = {feature: checkpoint.sizes[feature] for feature in segments[name]}
+            take_over_rows(fresh[name], segments[name], old, sizes)
+            for key, value in state.get(name, {}).items():
+                if value.shape == old.shape:
+                    grown = torch.zeros_like(fresh[name], device="cpu")
+                    take_over_rows(grown, segments[name], value, sizes)
+                    state[name][key] = grown
+    return state

@@ -1,0 +1,92 @@
+"""The pictures people look at in the MLflow UI."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+matplotlib.use("Agg")
+
+_SHADES = {"shared": "#2a7f62", "dead": "#d5d8dc"}
+_TASKS = ["#e6a817", "#7a4fa3", "#2f6db5", "#c4483f"]
+
+
+def pruning_curves(
+    history: Mapping[str, Sequence[Mapping[str, float]]], metrics: Mapping[str, str], best: Mapping[str, int]
+) -> Figure:
+    """LT4REC figure 4: each task's metric on the validation day by pruning round; the chosen round is marked.
+
+    history: task -> a record a round with `round`, `metric`, `pruned_share`.
+    """
+    figure = Figure(figsize=(5 * len(history), 3.6), layout="constrained")
+    for axes, (task, rounds) in zip(figure.subplots(1, len(history), squeeze=False)[0], history.items(), strict=True):
+        numbers = [r["round"] for r in rounds]
+        values = [r["metric"] for r in rounds]
+        axes.plot(numbers, values, "o-", color="#2f6db5")
+        axes.plot(
+            best[task], values[best[task]], "*", markersize=16, color="#c4483f", label=f"chosen: round {best[task]}"
+        )
+        axes.set_xticks(numbers, [f"{n:.0f}\n{r['pruned_share']:.0%}" for n, r in zip(numbers, rounds, strict=True)])
+        axes.set(title=f"{task}: {metrics[task]} on the validation day", xlabel="pruning round, share pruned")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def mask_overlap(shares: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Stacked bars: by layer, the share of weights used by one task only, shared, or dead (LT4REC figure 3)."""
+    figure = Figure(figsize=(7, 0.7 * len(shares) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    layers = list(shares)
+    left = np.zeros(len(layers))
+    spare = iter(_TASKS)
+    for kind in next(iter(shares.values())):
+        widths = np.array([shares[layer][kind] for layer in layers])
+        axes.barh(layers, widths, left=left, label=kind, color=_SHADES.get(kind) or next(spare))
+        for n, width in enumerate(widths):
+            if width > 0.06:
+                axes.text(left[n] + width / 2, n, f"{width:.0%}", ha="center", va="center", fontsize=8)
+        left += widths
+    axes.invert_yaxis()
+    axes.set(xlabel="share of the layer's weights", xlim=(0, 1), title="Which task uses which weight")
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def calibration_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+    """Observed against predicted mean in ten equal groups of predictions, a line a task."""
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    top = max(max(predicted) for predicted, _ in curves.values())
+    axes.plot([0, top], [0, top], "--", color="#999999", linewidth=1)
+    for task, (predicted, observed) in curves.items():
+        axes.plot(predicted, observed, "o-", label=task)
+    axes.set(xlabel="predicted", ylabel="observed", title="Next-day calibration")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def gate_heatmap(gates: np.ndarray, tags: Sequence[str], task: str) -> Figure:
+    """MVKE figure 8: gate weights [T, K], a row a tag, a column a VKE; experts of other tasks stay blank."""
+    figure = Figure(figsize=(1.0 * gates.shape[1] + 2, 0.26 * len(tags) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    shown = np.ma.masked_where(np.broadcast_to((gates == 0).all(0), gates.shape), gates)
+    image = axes.imshow(shown, aspect="auto", cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.argwhere(~np.ma.getmaskarray(shown)):
+        weight = gates[row, column]
+        axes.text(
+            column,
+            row,
+            f"{weight:.2f}",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if weight > 0.5 else "black",
+        )
+    axes.set_xticks(range(gates.shape[1]), [f"VKE-{n + 1}" for n in range(gates.shape[1])])
+    axes.set_yticks(range(len(tags)), tags, fontsize=8)
+    axes.set_title(f"{task}: gate weights by tag")
+    figure.colorbar(image, ax=axes, shrink=0.6)
+    return figure

@@ -1,0 +1,62 @@
+"""Out-of-sample metrics. What is undefined on the data is None, never NaN and never an exception."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+Metrics = dict[str, float | None]
+
+
+def evaluate(predictions: pd.DataFrame) -> Metrics:
+    """Metrics of one task's predictions (rows where its label is defined; contract.PREDICTIONS).
+
+    auc: area under the ROC curve of `positive`. gauc_impressions, gauc_equal: the mean of the users' own AUCs,
+    weighted by their rows or equally, over users with both classes. mse, logloss: against `label`.
+    calibration: sum of predictions / sum of labels.
+    """
+    frame = predictions[predictions["defined"] > 0]
+    truth = frame["label"].to_numpy(np.float64)
+    positive = frame["positive"].to_numpy()
+    predicted = frame["prediction"].to_numpy(np.float64)
+    clipped = np.clip(predicted, 1e-7, 1 - 1e-7)
+    by_user = _auc_by_user(frame["user_id"].to_numpy(), positive, predicted)
+    return {
+        "rows": float(len(frame)),
+        "auc": float(roc_auc_score(positive, predicted)) if len(np.unique(positive)) == 2 else None,
+        "gauc_impressions": _mean(by_user["auc"], by_user["rows"]),
+        "gauc_equal": _mean(by_user["auc"], np.ones(len(by_user))),
+        "mse": _mean((predicted - truth) ** 2, np.ones(len(frame))),
+        "logloss": _mean(-truth * np.log(clipped) - (1 - truth) * np.log(1 - clipped), np.ones(len(frame))),
+        "calibration": float(predicted.sum() / truth.sum()) if truth.sum() > 0 else None,
+    }
+
+
+def _mean(values: np.ndarray | pd.Series, weights: np.ndarray | pd.Series) -> float | None:
+    return float(np.average(values, weights=weights)) if len(values) else None
+
+
+def _auc_by_user(users: np.ndarray, positive: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
+    """AUC by the rank-sum identity for every user who has both classes; ties share their rank."""
+    frame = pd.DataFrame({"user": users, "positive": positive.astype(np.float64), "predicted": predicted})
+    frame["rank"] = frame.groupby("user")["predicted"].rank()
+    frame["positive_rank"] = frame["rank"] * frame["positive"]
+    users_ = frame.groupby("user").agg(
+        rows=("positive", "size"), positives=("positive", "sum"), ranks=("positive_rank", "sum")
+    )
+    negatives = users_["rows"] - users_["positives"]
+    pairs = users_["positives"] * negatives
+    users_ = users_[pairs > 0].assign(pairs=pairs)
+    users_["auc"] = (users_["ranks"] - users_["positives"] * (users_["positives"] + 1) / 2) / users_["pairs"]
+    return users_
+
+
+def flatten(metrics: Mapping[str, Metrics]) -> dict[str, float]:
+    """{"ctr": {"auc": x}} to {"ctr_auc": x}, the undefined ones left out."""
+    return {
+        f"{task}_{name}": value
+        for task, of_task in metrics.items()
+        for name, value in of_task.items()
+        if value is not None
+    }

@@ -1,0 +1,54 @@
+"""Which pictures a day's run shows: its next-day calibration, and what is particular to its family."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import nn
+
+from etl.publish import is_published
+from trainer import figures, vocabulary
+from trainer.daily_run import DailyRun
+
+from trainer.predict import read_predictions
+
+MOST_TAGS = 40
+
+
+def of_day(run: DailyRun, day: date, model: nn.Module) -> dict[str, Figure]:
+    """name -> figure"""
+    shown = _OF_FAMILY[run.family](run, day, model)
+    predictions = run.paths.predictions(run.family, run.name, day)
+    if is_published(predictions):
+        shown["next_day_calibration"] = figures.calibration_curve(deciles(read_predictions(predictions)))
+    return shown
+
+
+def deciles(predictions: pd.DataFrame) -> dict[str, tuple[list[float], list[float]]]:
+    """Mean prediction and mean label in ten equal groups of predictions, by task."""
+    curves = {}
+    for task, frame in predictions[predictions["defined"] > 0].groupby("task"):
+        groups = np.array_split(frame.sort_values("prediction", kind="stable")[["prediction", "label"]].to_numpy(), 10)
+        means = [group.mean(0) for group in groups if len(group)]
+        curves[str(task)] = ([float(m[0]) for m in means], [float(m[1]) for m in means])
+    return curves
+
+
+def _of_ranker(run: DailyRun, day: date, model: nn.Module) -> dict[str, Figure]:
+    return {}
+
+
+def _of_tagger(run: DailyRun, day: date, model: nn.Module) -> dict[str, Figure]:
+    """MVKE figure 8: how much each VKE counts for each tag, by task."""
+    names = vocabulary.values(run.paths, day, run.settings.tagger.tag_feature)
+    ids = list(names)[:MOST_TAGS]
+    gates: Mapping[str, np.ndarray] = model.gate_weights(ids)
+    return {
+        f"gate_weights_{task}": figures.gate_heatmap(weights, [names[n] for n in ids], task)
+        for task, weights in gates.items()
+    }
+
+
+_OF_FAMILY = {"ranker": _of_ranker, "tagger": _of_tagger}

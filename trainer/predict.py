@@ -1,0 +1,69 @@
+"""Next-day predictions: a day's rows scored by the model of the day before, before anybody trains on them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+import torch
+from torch import nn
+
+from conf.settings import Feature
+from etl.contract import PREDICTIONS
+from etl.publish import file_hash, write_manifest
+from trainer.metrics import Metrics, evaluate
+from trainer.objective import Task, probabilities
+from trainer.reader import read
+
+KEYS = ["impression_id", "user_id", "item_id", "domain"]
+CHUNK = 8192
+
+
+def predict(
+    model: nn.Module, tasks: Sequence[Task], folder: Path, features: Sequence[Feature], device: torch.device
+) -> pd.DataFrame:
+    """Every row of samples/dt=D once for every task; columns of contract.PREDICTIONS."""
+    frames = []
+    model.eval()
+    with torch.inference_mode():
+        for group in read(folder, features, keys=KEYS):
+            for task in tasks:
+                scores = torch.cat(
+                    [
+                        probabilities(model.logits(group.rows(slice(n, n + CHUNK)).to(device), task.name)).cpu()
+                        for n in range(0, len(group), CHUNK)
+                    ]
+                )
+                rows = task.rows(group).float()
+                frames.append(
+                    pd.DataFrame(
+                        {
+                            **group.keys,
+                            "task": task.name,
+                            "label": group.labels[task.label].numpy(),
+                            "positive": group.labels[task.positive].numpy(),
+                            "defined": rows.numpy(),
+                            "prediction": scores.numpy(),
+                        }
+                    )
+                )
+    return pd.concat(frames, ignore_index=True)[list(PREDICTIONS)]
+
+
+def metrics_by_task(predictions: pd.DataFrame) -> dict[str, Metrics]:
+    return {str(task): evaluate(frame) for task, frame in predictions.groupby("task")}
+
+
+def write_predictions(folder: Path, predictions: pd.DataFrame, manifest: dict[str, object]) -> None:
+    """One Parquet file and its manifest into a staging folder."""
+    types = {"string": pyarrow.string(), "float": pyarrow.float32()}
+    schema = pyarrow.schema([(name, types[kind]) for name, kind in PREDICTIONS.items()])
+    path = folder / "part-00000.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pandas(predictions, schema=schema, preserve_index=False), path)
+    files = [{"name": path.name, "rows": len(predictions), "sha256": file_hash(path)}]
+    write_manifest(folder, {**manifest, "files": files})
+
+
+def read_predictions(folder: Path) -> pd.DataFrame:
+    return pyarrow.parquet.read_table(folder / "part-00000.parquet").to_pandas()

@@ -1,0 +1,161 @@
+"""JOB: one day of incremental training, warm-started from the day before.
+
+    python -m trainer.train_day --config conf/demo.toml --family ranker --day 2026-01-07
+
+First the model of the day before predicts the day (so every metric is out of sample), the predictions are stored, and
+only then it trains on the day's samples. Days since [training] start that have no model yet are trained first, in
+order: the model of a day depends on the samples from the start to that day, and on nothing else.
+"""
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from conf import cli
+from conf.load import load_settings
+from conf.refusal import Refusal
+from etl.publish import identity, is_published, publish, read_manifest
+from trainer import checkpoint, optimiser, pictures, tracking, vocabulary
+from trainer.daily_run import DailyRun, add_model, open_run
+from trainer.loop import Pass, train_pass
+from trainer.metrics import flatten
+from trainer.predict import metrics_by_task, predict, write_predictions
+from trainer.reader import Waiting, read
+from trainer.seeding import seed_of
+
+STEP = timedelta(days=1)
+
+
+def main() -> None:
+    parser = cli.parser("Train a model on a day, after it predicted that day.")
+    parser.add_argument("--family", choices=["ranker", "tagger"], required=True)
+    cli.add_days(parser)
+    add_model(parser)
+    arguments = parser.parse_args()
+    settings = load_settings(arguments.config)
+    wanted = cli.chosen_days(arguments)
+    start = settings.training.start
+    if wanted[0] < start:
+        raise Refusal(f"{wanted[0]} lies before [training] start = {start}", where="--day", remedy="choose a later day")
+    run = open_run(settings, arguments.family, arguments.model)
+    forced_from = wanted[0] if arguments.force else None
+    for day in cli.days(start, wanted[-1]):
+        target = run.paths.model(run.family, run.name, day)
+        if is_published(target) and not (forced_from and day >= forced_from):
+            if day == wanted[-1]:
+                run.load(day)
+                print(f"{run.family} {run.name} {day}: present in {target}, nothing to do", flush=True)
+            continue
+        train(run, day)
+
+
+def train(run: DailyRun, day: date) -> None:
+    """Predicts the day, trains on it, logs and publishes; the model is published last."""
+    paths, settings = run.paths, run.settings
+    samples = paths.samples(day)
+    read_manifest(samples, remedy=f"build the samples: python -m etl.build_samples --day {day}")
+    sizes = vocabulary.sizes(paths, day)
+    first = day == settings.training.start
+    metrics = {} if first else _predict_next_day(run, day)
+    model = run.build(sizes)
+    adam = optimiser.build(model, run.model.optimiser)
+    previous = None if first else run.load(day - STEP)
+    if previous:
+        optimiser.restore(model, adam, checkpoint.take_over(model, previous))
+    waiting = Waiting()
+    rows = read(samples, settings.features, shuffle_seed=seed_of(settings.training.seed, "rows", day), waiting=waiting)
+    done = train_pass(model, adam, rows, run.tasks, run.model.optimiser.batch_size, run.device, waiting)
+    if unlearnt := [name for name, loss in done.losses.items() if not np.isfinite(loss)]:
+        raise Refusal(
+            f"the loss of {', '.join(unlearnt)} is not finite",
+            where=samples,
+            remedy="lower the learning rate in the model file",
+        )
+    manifest = {
+        **run.identity(day),
+        "sizes": sizes,
+        "samples": identity(samples),
+        "parent": identity(paths.model(run.family, run.name, day - STEP)) if previous else None,
+        "metrics": metrics,
+        "losses": done.losses,
+        "batches": done.batches,
+        "rows": done.rows,
+    }
+    _log(run, day, manifest, done, model)
+    publish(
+        paths,
+        paths.model(run.family, run.name, day),
+        lambda staging: checkpoint.save(staging, model, optimiser.state_by_name(model, adam), manifest),
+    )
+    print(
+        f"{run.family} {run.name} {day}: {done.rows:,} rows in {done.seconds:.1f} s; {_sentence(metrics)}", flush=True
+    )
+
+
+def _predict_next_day(run: DailyRun, day: date) -> dict[str, Any]:
+    """Metrics of yesterday's model on the day; its predictions are stored first."""
+    paths = run.paths
+    target = paths.predictions(run.family, run.name, day)
+    model_identity = identity(paths.model(run.family, run.name, day - STEP))
+    made_from = {"model": model_identity, "samples": identity(paths.samples(day))}
+    if is_published(target):
+        manifest = read_manifest(target, remedy="")
+        if {key: manifest.get(key) for key in made_from} == made_from:
+            return dict(manifest["metrics"])
+    model = run.restored(day - STEP)
+    predictions = predict(model, run.tasks, paths.samples(day), run.settings.features, run.device)
+    metrics = metrics_by_task(predictions)
+    content = {**made_from, "day": str(day), "metrics": metrics, "rows": len(predictions)}
+    publish(paths, target, lambda staging: write_predictions(staging, predictions, content))
+    return dict(metrics)
+
+
+def _log(run: DailyRun, day: date, manifest: dict[str, Any], done: Pass, model: Any) -> None:
+    tags = {"family": run.family, "model": run.name, "job": "train_day"}
+    history = tracking.history(run.settings, run.family, run.name, tags)
+    step = (day - run.settings.training.start).days
+    values = flatten(manifest["metrics"]) | {f"{task}_loss": loss for task, loss in done.losses.items()}
+    history.metrics(values, day, step)
+    with tracking.run(
+        run.settings,
+        run.family,
+        f"{run.name} {day}",
+        key=f"{run.name}/{day}",
+        tags={**tags, "day": str(day)},
+        parent=history,
+    ) as today:
+        today.params(
+            {
+                "model": run.name,
+                "day": day,
+                "seed": run.settings.training.seed,
+                "masks": manifest["masks"],
+                "device": run.device.type,
+                **{
+                    key: value
+                    for key, value in manifest["model"].items()
+                    if key not in {"family", "optimiser", "tasks"}
+                },
+                **manifest["model"]["optimiser"],
+            }
+        )
+        today.metrics(values | {"waiting_share": done.waiting_share, "seconds": done.seconds}, day, step)
+        today.dataset(run.paths.samples(day), manifest["samples"], "training")
+        for name, figure in pictures.of_day(run, day, model).items():
+            today.figure(figure, name)
+
+
+def _sentence(metrics: dict[str, Any]) -> str:
+    if not metrics:
+        return "first day, nothing to predict it with"
+    shown = [
+        f"{task} {name} {of_task[name]:.4f}" if of_task[name] is not None else f"{task} {name} undefined"
+        for task, of_task in metrics.items()
+        for name in (("auc", "mse") if task == "cvr" else ("auc",))
+    ]
+    return "next-day " + ", ".join(shown)
+
+
+if __name__ == "__main__":
+    cli.run(main)
