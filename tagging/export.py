@@ -11,9 +11,7 @@ and cos(u_t, e_t) follows exactly, without a vector for each pair of user and ta
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from etl.contract import PADDING, UNSEEN
@@ -27,14 +25,13 @@ SMALLEST_NORM = 1e-8
 class TaskMatrices:
     """Everything about T tags for one task, K of whose experts serve it.
 
-    experts: the K experts, counted from 0. gates: [T, K], rows sum to 1.
+    experts: the K experts, counted from 0.
     products: float32 [K*D, T], column t is a_t outer e_t / |e_t|.
     squares: float64 [K(K+1)/2, T], over the pairs i <= j: a_ti * a_tj, doubled where i < j.
     scale: the factor between cosine and logit.
     """
 
     experts: tuple[int, ...]
-    gates: Tensor
     products: Tensor
     squares: Tensor
     scale: float
@@ -72,11 +69,4 @@ def task_matrices(gates: Tensor, unit_tags: Tensor, experts: tuple[int, ...], sc
     first, second = torch.triu_indices(len(experts), len(experts))
     exact = gates.double()
     squares = exact[:, first] * exact[:, second] * torch.where(first == second, 1.0, 2.0).double()
-    return TaskMatrices(experts, gates, products, squares.T.contiguous(), scale)
-
-
-def gates_of_all_experts(matrices: TaskMatrices, experts: int) -> NDArray[np.float32]:
-    """Gates [T, experts], zero for the experts that do not serve the task: MVKE figure 8."""
-    gates = np.zeros((len(matrices.gates), experts), dtype=np.float32)
-    gates[:, list(matrices.experts)] = matrices.gates.numpy()
-    return gates
+    return TaskMatrices(experts, products, squares.T.contiguous(), scale)

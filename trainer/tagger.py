@@ -14,9 +14,10 @@ from trainer.batch import Batch
 from trainer.parts.embedding import Embedding
 from trainer.parts.mvke import VirtualKernelExperts, VirtualKernelGate
 from trainer.parts.two_tower import CosineScore, TagTower
+from trainer.task_model import TaskModel
 
 
-class Tagger(nn.Module):
+class Tagger(TaskModel):
     """Two towers with MVKE between them. `tasks` share the embeddings, the tag tower and some of the experts.
 
     A row without any tag has logit 0 (a zero vector has cosine 0 with everything): such rows say nothing
@@ -28,7 +29,7 @@ class Tagger(nn.Module):
 
     def __init__(
         self, model: TaggerModel, features: Sequence[Feature], tag_feature: str, sizes: Mapping[str, int], seed: int
-    ):
+    ) -> None:
         super().__init__()
         user_features = [f for f in features if f.table == "users"]
         tag = next(f for f in features if f.name == tag_feature)
@@ -84,19 +85,6 @@ class Tagger(nn.Module):
                 shown[task] = np.zeros((len(tags), len(self.experts.kernels)), dtype=np.float32)
                 shown[task][:, list(experts)] = self.gate(tags, task).cpu().numpy()
         return shown
-
-    def gate_weights(self, tag_ids: Sequence[int]) -> dict[str, NDArray[np.float32]]:
-        """Task -> how much every expert counts for each of these tags [T, experts], 0 where it serves another task.
-
-        The table of MVKE figure 8.
-        """
-        kernels = self.experts.kernels
-        with torch.inference_mode():
-            vectors = self.tag_vectors(self.single_tags(torch.tensor(list(tag_ids), device=kernels.device)))
-            weights = {task: torch.zeros(len(vectors), len(kernels)) for task in self.tasks}
-            for task, of_task in weights.items():
-                of_task[:, list(self.experts_of[task])] = self.gate(vectors, task).cpu()
-        return {task: of_task.numpy() for task, of_task in weights.items()}
 
     def single_tags(self, ids: Tensor) -> Tensor:
         """Tag ids [T] -> ids [T, length] of items that carry just that one tag (eq. 3)."""

@@ -10,7 +10,7 @@ from conf.load import load_model, load_settings
 from conf.models import TaggerModel
 from etl.contract import columns_of
 from tagging import score
-from tagging.export import TaskMatrices, export, gates_of_all_experts, task_matrices
+from tagging.export import TaskMatrices, export, task_matrices
 from trainer.batch import Batch
 from trainer.tagger import Tagger, build
 
@@ -87,13 +87,14 @@ def test_a_wrong_gate_is_noticed(task: str, wrong: str) -> None:
     """The comparison above would fail by a hundred times its tolerance."""
     tagger, users = trained(), some_users()
     right = export(tagger, TAGS).tasks[task]
-    gates = {
-        "experts permuted": right.gates.roll(1, dims=1),
-        "tags permuted": right.gates.roll(1, dims=0),
-        "uniform": torch.full_like(right.gates, 1 / len(right.experts)),
-    }[wrong]
     with torch.inference_mode():
         vectors = tagger.tag_vectors(tagger.single_tags(torch.tensor(TAGS)))
+        right_gates = tagger.gate(vectors, task)
+    gates = {
+        "experts permuted": right_gates.roll(1, dims=1),
+        "tags permuted": right_gates.roll(1, dims=0),
+        "uniform": torch.full_like(right_gates, 1 / len(right.experts)),
+    }[wrong]
     matrices = task_matrices(gates, vectors / vectors.norm(dim=1, keepdim=True), right.experts, right.scale)
     difference = (by_products(tagger, users, matrices) - literal(tagger, users, task)).abs()
     assert difference.max() > 1e-3
@@ -134,16 +135,6 @@ def test_zero_vectors_score_one_half() -> None:
     assert torch.equal(scores[:, TAGS.index(5)], torch.full((30,), 0.5))
     assert bool(scores.isfinite().all())
     assert torch.equal(score.cosines(torch.zeros(1, 3, 32), matrices), torch.zeros(1, len(TAGS)))
-
-
-def test_gates_sum_to_one_over_the_experts_of_the_task_and_are_zero_elsewhere() -> None:
-    exported = export(trained(), TAGS)
-    for task, experts in TASKS.items():
-        gates = torch.from_numpy(gates_of_all_experts(exported.tasks[task], 5))
-        assert gates.shape == (20, 5)
-        torch.testing.assert_close(gates.sum(1), torch.ones(20))
-        assert set(gates.sum(0).nonzero().flatten().tolist()) == set(experts)
-        assert gates.std(0).max() > 0.05  # the gate tells tags apart
 
 
 def test_padding_and_unseen_are_no_tags() -> None:

@@ -1,0 +1,91 @@
+"""The tags of a block of users: feature ids in, one Parquet file for each task out. Runs in the Spark workers.
+
+A block holds the users whose id hashes to its number, so that what is computed together, and with it the last
+bit of every score and the bytes of every file, does not depend on how Spark partitions its work.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import torch
+from pyspark.broadcast import Broadcast
+
+from etl.publish import file_hash
+from tagging.export import Export
+from tagging.score import TopTags, top_tags
+
+# pyarrow's names for the columns of etl.contract.USER_TAGS
+SCHEMA = pyarrow.schema(
+    [
+        ("user_id", pyarrow.string()),
+        ("tag", pyarrow.string()),
+        ("score", pyarrow.float32()),
+        ("rank", pyarrow.int32()),
+    ]
+)
+# what is said of each file, as a Spark schema; tag_users: users by tag, in the order of Export.tag_ids
+SUMMARY = (
+    "task string, name string, sha256 string, users bigint, tagged bigint, rows bigint, "
+    "score_sum double, top_score_sum double, tag_users array<bigint>"
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker needs, whichever block it gets; sent once.
+
+    tags: the names of Export.tag_ids. columns: the columns of the user features. folders: task -> where files go.
+    """
+
+    export: Export
+    tags: list[str]
+    columns: list[str]
+    folders: dict[str, Path]
+    top_k: int
+    min_score: float
+
+
+def worker(work: "Broadcast[Work]") -> Callable[[tuple[pyarrow.Scalar, ...], pyarrow.Table], pyarrow.Table]:
+    """The function for GroupedData.applyInArrow: (block number,), its users -> SUMMARY, a row a task."""
+
+    def tag(key: tuple[pyarrow.Scalar, ...], users: pyarrow.Table) -> pyarrow.Table:
+        torch.set_num_threads(1)  # Spark keeps every core busy with a worker of its own
+        return tag_block(work.value, key[0].as_py(), users)
+
+    return tag
+
+
+def tag_block(work: Work, block: int, users: pyarrow.Table) -> pyarrow.Table:
+    """Writes the files of one block, rows in order of user_id and rank."""
+    users = users.sort_by("user_id")
+    names = users["user_id"].combine_chunks()
+    ids = torch.from_numpy(np.stack([users[column].to_numpy() for column in work.columns], axis=1).astype(np.int64))
+    summaries = []
+    for task, folder in work.folders.items():
+        top = top_tags(work.export, ids, task, work.top_k, work.min_score)
+        path = folder / f"part-{block:05d}.parquet"
+        pyarrow.parquet.write_table(_table(top, names, pyarrow.array(work.tags)), path)
+        best = top.score[top.rank == 1].double()
+        summaries.append(
+            {
+                "task": task,
+                "name": path.name,
+                "sha256": file_hash(path),
+                "users": len(ids),
+                "tagged": len(best),
+                "rows": len(top.user),
+                "score_sum": float(top.score.double().sum()),
+                "top_score_sum": float(best.sum()),
+                "tag_users": torch.bincount(top.tag, minlength=len(work.tags)).tolist(),
+            }
+        )
+    return pyarrow.Table.from_pylist(summaries)
+
+
+def _table(top: TopTags, names: pyarrow.StringArray, tags: pyarrow.StringArray) -> pyarrow.Table:
+    columns = [names.take(top.user.numpy()), tags.take(top.tag.numpy()), top.score.numpy(), top.rank.int().numpy()]
+    return pyarrow.table([pyarrow.array(c) for c in columns], schema=SCHEMA)
