@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -18,7 +19,7 @@ class Batch:
 
     ids: Tensor
     labels: dict[str, Tensor]
-    keys: dict[str, np.ndarray]
+    keys: dict[str, NDArray[np.object_]]
 
     def __len__(self) -> int:
         return len(self.ids)

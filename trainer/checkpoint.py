@@ -46,7 +46,7 @@ def load(folder: Path, *, expected: Mapping[str, Any], remedy: str) -> Checkpoin
             raise Refusal(
                 f"checkpoint of another {key}: {_difference(manifest.get(key), value)}",
                 where=folder,
-                remedy="go back to the settings and tables it was trained with, or train a run of another name from the start",
+                remedy="go back to what it was trained with, or train a run of another name from the start",
             )
     for name, digest in manifest["files"].items():
         if not (folder / name).is_file() or file_hash(folder / name) != digest:

@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from conf.load import load_model
 from conf.models import RankerModel, TaggerModel
@@ -19,6 +18,7 @@ from trainer.device import device
 from trainer.mask import Mask, identity
 from trainer.model import build
 from trainer.objective import Task, tasks_of
+from trainer.task_model import TaskModel
 from trainer.vocabulary import vocabulary_identity
 
 
@@ -39,7 +39,7 @@ class DailyRun:
     def paths(self) -> Paths:
         return Paths(self.settings.lake.root)
 
-    def build(self, sizes: Mapping[str, int]) -> nn.Module:
+    def build(self, sizes: Mapping[str, int]) -> TaskModel:
         return build(self.model, self.settings, sizes, self.masks).to(self.device)
 
     def identity(self, day: date) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class DailyRun:
             self.paths.model(self.family, self.name, day), expected=self.identity(day), remedy=remedy
         )
 
-    def restored(self, day: date) -> nn.Module:
+    def restored(self, day: date) -> TaskModel:
         """The model as it stood at the end of the day, ready to predict."""
         saved = self.load(day)
         model = self.build(saved.sizes)
@@ -79,8 +79,9 @@ def open_run(settings: Settings, family: Literal["ranker", "tagger"], model_name
         raise Refusal(
             f"model '{name}' is a {model.family}, not a {family}", where="--model", remedy="choose another model"
         )
-    needs_masks = isinstance(model, RankerModel) and model.sharing == "sparse_weight"
-    masks = mask_store.load_for(settings, model) if needs_masks else None
+    masks = None
+    if model.family == "ranker" and model.sharing == "sparse_weight":
+        masks = mask_store.load_for(settings, model)
     return DailyRun(
         settings=settings,
         name=run_name(name, settings.training.seed),

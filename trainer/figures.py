@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 matplotlib.use("Agg")
 
@@ -68,13 +69,14 @@ def calibration_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float
     return figure
 
 
-def gate_heatmap(gates: np.ndarray, tags: Sequence[str], task: str) -> Figure:
+def gate_heatmap(gates: NDArray[np.float32], tags: Sequence[str], task: str) -> Figure:
     """MVKE figure 8: gate weights [T, K], a row a tag, a column a VKE; experts of other tasks stay blank."""
     figure = Figure(figsize=(1.0 * gates.shape[1] + 2, 0.26 * len(tags) + 1.4), layout="constrained")
     axes = figure.subplots()
-    shown = np.ma.masked_where(np.broadcast_to((gates == 0).all(0), gates.shape), gates)
+    serving = (gates != 0).any(0)
+    shown = np.where(serving, gates, np.nan)
     image = axes.imshow(shown, aspect="auto", cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.argwhere(~np.ma.getmaskarray(shown)):
+    for row, column in np.argwhere(~np.isnan(shown)):
         weight = gates[row, column]
         axes.text(
             column,

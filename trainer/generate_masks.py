@@ -27,7 +27,7 @@ from trainer.mask import Mask, overlap, prune
 from trainer.metrics import flatten
 from trainer.objective import Task, ranking_tasks
 from trainer.predict import metrics_by_task, predict
-from trainer.ranker import TASKS, build, snet_shapes
+from trainer.ranker import TASKS, build, snet_shapes, snet_weights
 from trainer.reader import Waiting, read
 from trainer.seeding import seed_of
 
@@ -39,7 +39,7 @@ def main() -> None:
     settings = load_settings(arguments.config)
     name = arguments.model or settings.ranker.model
     model = load_model(name)
-    if not isinstance(model, RankerModel) or model.sharing != "sparse_weight":
+    if model.family != "ranker" or model.sharing != "sparse_weight":
         raise Refusal(
             f"model '{name}' uses no masks", where="--model", remedy="choose one with sharing = 'sparse_weight'"
         )
@@ -56,11 +56,12 @@ def generate(settings: Settings, model: RankerModel, name: str) -> None:
     paths = Paths(settings.lake.root)
     version = mask_store.version(settings)
     days = [settings.training.start + timedelta(days=n) for n in range(settings.masks.train_days + 1)]
-    made_from = {
+    samples = {str(day): _samples_identity(paths, day) for day in days}
+    made_from: dict[str, Any] = {
         "model": model.model_dump(mode="json"),
         "masks": settings.masks.model_dump(mode="json"),
         "seed": settings.training.seed,
-        "samples": {str(day): _samples_identity(paths, day) for day in days},
+        "samples": samples,
     }
     tags = {"family": "ranker", "model": name, "job": "generate_masks", "version": version}
     history: dict[str, list[dict[str, Any]]] = {}
@@ -70,7 +71,7 @@ def generate(settings: Settings, model: RankerModel, name: str) -> None:
         parent.params({**_params(settings, model, name), "train_days": len(days) - 1, "validation_day": days[-1]})
         for day in days:
             role = "validation" if day == days[-1] else "training"
-            parent.dataset(paths.samples(day), made_from["samples"][str(day)], role)
+            parent.dataset(paths.samples(day), samples[str(day)], role)
         for task in ranking_tasks(model):
             mask, rounds = None, []
             for number in range(settings.masks.rounds + 1):
@@ -150,7 +151,7 @@ def _train_and_validate(
     paths = Paths(settings.lake.root)
     where = device(settings.training.device)
     sizes = vocabulary.sizes(paths, days[-2])
-    network = build(model, settings, sizes, settings.training.seed, {name: mask for name in TASKS}).to(where)
+    network = build(model, settings, sizes, settings.training.seed, dict.fromkeys(TASKS, mask)).to(where)
     adam = optimiser.build(network, model.optimiser)
     for day in days[:-1]:
         waiting = Waiting()
@@ -165,8 +166,7 @@ def _train_and_validate(
             where=paths.samples(days[-1]),
             remedy="choose other [masks] train_days, so that the day after holds both classes",
         )
-    weights = {layer: weight.cpu() for layer, weight in network.network.weights().items()}
-    return {"metric": value, "metrics": flatten(metrics)}, weights
+    return {"metric": value, "metrics": flatten(metrics)}, snet_weights(network)
 
 
 def _samples_identity(paths: Paths, day: date) -> str:

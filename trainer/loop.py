@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 
 from trainer.batch import Batch
 from trainer.objective import Task
 from trainer.reader import Waiting
 from trainer.task_batches import task_batches
+from trainer.task_model import TaskModel
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Pass:
 
 
 def train_pass(
-    model: nn.Module,
+    model: TaskModel,
     optimiser: torch.optim.Optimizer,
     groups: Iterable[Batch],
     tasks: Sequence[Task],
@@ -42,7 +42,7 @@ def train_pass(
         batch = batch.to(device)
         optimiser.zero_grad(set_to_none=True)
         loss = task.loss(model.logits(batch, task.name), batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         sums[task.name] += loss.detach()
         done.batches[task.name] += 1

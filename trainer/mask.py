@@ -57,7 +57,7 @@ def prune(mask: Mask, weights: Mapping[str, Tensor], fraction: float) -> Mask:
     size = torch.where(kept, size, torch.inf)
     count = round(fraction * int(kept.sum()))
     kept[torch.argsort(size, stable=True)[:count]] = False
-    parts = kept.split([mask.layers[name].numel() for name in names])
+    parts = torch.split(kept, [mask.layers[name].numel() for name in names])
     return Mask({name: part.reshape(mask.layers[name].shape) for name, part in zip(names, parts, strict=True)})
 
 

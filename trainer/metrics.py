@@ -1,12 +1,15 @@
 """Out-of-sample metrics. What is undefined on the data is None, never NaN and never an exception."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 Metrics = dict[str, float | None]
+Array = NDArray[Any]
 
 
 def evaluate(predictions: pd.DataFrame) -> Metrics:
@@ -33,11 +36,11 @@ def evaluate(predictions: pd.DataFrame) -> Metrics:
     }
 
 
-def _mean(values: np.ndarray | pd.Series, weights: np.ndarray | pd.Series) -> float | None:
+def _mean(values: Array, weights: Array) -> float | None:
     return float(np.average(values, weights=weights)) if len(values) else None
 
 
-def _auc_by_user(users: np.ndarray, positive: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
+def _auc_by_user(users: Array, positive: Array, predicted: Array) -> pd.DataFrame:
     """AUC by the rank-sum identity for every user who has both classes; ties share their rank."""
     frame = pd.DataFrame({"user": users, "positive": positive.astype(np.float64), "predicted": predicted})
     frame["rank"] = frame.groupby("user")["predicted"].rank()

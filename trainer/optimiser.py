@@ -9,9 +9,9 @@ from conf.models import Optimiser
 
 
 def build(model: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
-    tables, others = [], []
-    for name, parameter in model.named_parameters():
-        (tables if name.endswith(".table") else others).append((name, parameter))
+    named = list(model.named_parameters())
+    tables = [(name, parameter) for name, parameter in named if name.endswith(".table")]
+    others = [(name, parameter) for name, parameter in named if not name.endswith(".table")]
     embedding_rate = settings.embedding_learning_rate or settings.learning_rate
     groups = [
         {"params": tables, "lr": embedding_rate},

@@ -1,7 +1,7 @@
 """Which pictures a day's run shows: its next-day calibration, and what is particular to its family."""
 
-from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ from torch import nn
 from etl.publish import is_published
 from trainer import figures, vocabulary
 from trainer.daily_run import DailyRun
-
 from trainer.predict import read_predictions
 
 MOST_TAGS = 40
@@ -40,11 +39,11 @@ def _of_ranker(run: DailyRun, day: date, model: nn.Module) -> dict[str, Figure]:
     return {}
 
 
-def _of_tagger(run: DailyRun, day: date, model: nn.Module) -> dict[str, Figure]:
+def _of_tagger(run: DailyRun, day: date, model: Any) -> dict[str, Figure]:
     """MVKE figure 8: how much each VKE counts for each tag, by task."""
     names = vocabulary.values(run.paths, day, run.settings.tagger.tag_feature)
     ids = list(names)[:MOST_TAGS]
-    gates: Mapping[str, np.ndarray] = model.gate_weights(ids)
+    gates = model.gate_weights(ids)
     return {
         f"gate_weights_{task}": figures.gate_heatmap(weights, [names[n] for n in ids], task)
         for task, weights in gates.items()

@@ -7,7 +7,6 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 import torch
-from torch import nn
 
 from conf.settings import Feature
 from etl.contract import PREDICTIONS
@@ -15,13 +14,14 @@ from etl.publish import file_hash, write_manifest
 from trainer.metrics import Metrics, evaluate
 from trainer.objective import Task, probabilities
 from trainer.reader import read
+from trainer.task_model import TaskModel
 
 KEYS = ["impression_id", "user_id", "item_id", "domain"]
 CHUNK = 8192
 
 
 def predict(
-    model: nn.Module, tasks: Sequence[Task], folder: Path, features: Sequence[Feature], device: torch.device
+    model: TaskModel, tasks: Sequence[Task], folder: Path, features: Sequence[Feature], device: torch.device
 ) -> pd.DataFrame:
     """Every row of samples/dt=D once for every task; columns of contract.PREDICTIONS."""
     frames = []

@@ -11,11 +11,12 @@ from trainer.mask import Mask
 from trainer.parts.cross import Cross
 from trainer.parts.embedding import Embedding
 from trainer.parts.sharing import SparseSharing, Towers
+from trainer.task_model import TaskModel
 
 TASKS = ("ctr", "cvr")
 
 
-class Ranker(nn.Module):
+class Ranker(TaskModel):
     """Logits by task name. `inputs` holds one embedding for all tasks, or one for each."""
 
     def __init__(self, embeddings: Mapping[str, Embedding], cross: Cross, network: nn.Module) -> None:
@@ -37,6 +38,13 @@ def snet_shapes(model: RankerModel, settings: Settings) -> dict[str, list[int]]:
     names = [feature.name for feature in settings.features]
     widths = [Cross(names, model.cross, model.embedding_dim).width, *model.hidden, 1]
     return {f"layer{n}": [widths[n + 1], widths[n]] for n in range(len(widths) - 1)}
+
+
+def snet_weights(ranker: Ranker) -> dict[str, Tensor]:
+    """Layer -> the weights that masks cover, on the CPU."""
+    return {
+        name: weight.detach().cpu() for name, weight in ranker.get_submodule("network.net.weights").named_parameters()
+    }
 
 
 def build(

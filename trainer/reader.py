@@ -6,11 +6,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import torch
+from numpy.typing import NDArray
 
 from conf.refusal import Refusal
 from conf.settings import Feature
@@ -51,7 +53,7 @@ def read(
     when Petastorm delivers another number of rows than the Parquet footers promise.
     """
     columns = columns_of(features)
-    promised = _check(
+    promised = check(
         folder, {**dict.fromkeys(columns, "int32"), **dict.fromkeys(labels, "float"), **dict.fromkeys(keys)}
     )
     delivered = 0
@@ -87,7 +89,7 @@ def read(
         )
 
 
-def _batch(group: dict[str, np.ndarray], columns: Sequence[str], labels: Sequence[str], keys: Sequence[str]) -> Batch:
+def _batch(group: dict[str, NDArray[Any]], columns: Sequence[str], labels: Sequence[str], keys: Sequence[str]) -> Batch:
     ids = np.empty((len(next(iter(group.values()))), len(columns)), dtype=np.int64)
     for n, column in enumerate(columns):
         ids[:, n] = group[column]
@@ -98,7 +100,7 @@ def _batch(group: dict[str, np.ndarray], columns: Sequence[str], labels: Sequenc
     )
 
 
-def _check(folder: Path, columns: dict[str, str | None]) -> int:
+def check(folder: Path, columns: dict[str, str | None]) -> int:
     """Rows that the Parquet footers promise, after the table was checked; raises Refusal."""
     rebuild = "build it again: python -m etl.build_samples --force (or etl.build_users for users)"
     manifest = read_manifest(

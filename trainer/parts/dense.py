@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ class Dense(nn.Module):
         self.weights = nn.ParameterDict()
         self.biases = nn.ParameterDict()
         self._last_activation = last_activation
-        for n, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for n, (inputs, outputs) in enumerate(pairwise(widths)):
             layer = f"layer{n}"
             bound = 1 / math.sqrt(inputs)
             random = generator(seed, name, layer)

@@ -14,9 +14,10 @@ INITIAL_STD = 0.01
 
 
 class Embedding(nn.Module):
-    """Ids [B, C] (columns of `features` in order) to vectors [B, F, dim]; a multi-valued feature is the mean of its values.
+    """Ids [B, C] (columns of `features` in order) to vectors [B, F, dim].
 
-    An id beyond the vocabulary that the table was built for is treated as unseen. The padding row is zero and stays so.
+    A multi-valued feature is the mean of its values. An id beyond the vocabulary that the table was built for is treated
+    as unseen. The padding row is zero and stays so.
     """
 
     first_rows: Tensor

@@ -21,7 +21,8 @@ class Towers(nn.Module):
         )
 
     def forward(self, x: Tensor, task: str) -> Tensor:
-        return self.towers[task](self.bottom(x)).squeeze(-1)
+        logits: Tensor = self.towers[task](self.bottom(x)).squeeze(-1)
+        return logits
 
 
 class SparseSharing(nn.Module):
@@ -37,17 +38,14 @@ class SparseSharing(nn.Module):
         super().__init__()
         self.net = Dense([width, *hidden, 1], seed, "snet", last_activation=False)
         self.output_bias = nn.ParameterDict({task: nn.Parameter(torch.zeros(1)) for task in tasks})
-        masks = masks or {task: Mask.ones(self.weights()) for task in tasks}
+        masks = masks or {task: Mask.ones(dict(self.net.weights.items())) for task in tasks}
         for task in tasks:
             for layer, values in masks[task].layers.items():
                 self.register_buffer(f"mask_{task}_{layer}", values.float(), persistent=False)
-
-    def weights(self) -> dict[str, Tensor]:
-        """The maskable weights by layer, detached."""
-        return {layer: weight.detach() for layer, weight in self.net.weights.items()}
 
     def masks_of(self, task: str) -> dict[str, Tensor]:
         return {layer: getattr(self, f"mask_{task}_{layer}") for layer in self.net.weights}
 
     def forward(self, x: Tensor, task: str) -> Tensor:
-        return self.net(x, self.masks_of(task)).squeeze(-1) + self.output_bias[task]
+        logits: Tensor = self.net(x, self.masks_of(task)).squeeze(-1) + self.output_bias[task]
+        return logits
