@@ -19,13 +19,25 @@ RAW: dict[str, dict[str, str]] = {
         "day": "date",
         "domain": "string",
     },
-    "clicks": {"impression_id": "string", "ts": "bigint"},
-    "actions": {"impression_id": "string", "ts": "bigint", "action": "string"},
+    "clicks": {"impression_id": "string", "ts": "bigint", "day": "date"},
+    "actions": {"impression_id": "string", "ts": "bigint", "day": "date", "action": "string"},
     # `converted`: the conversion as a yes or no; null lets [labels] converted_at decide
-    "conversions": {"impression_id": "string", "ts": "bigint", "value": "double", "converted": "int"},
+    "conversions": {
+        "impression_id": "string",
+        "ts": "bigint",
+        "day": "date",
+        "value": "double",
+        "converted": "int",
+    },
     "users": {"user_id": "string"},
     "items": {"item_id": "string"},
 }
+
+EVENT_TABLES = ("impressions", "clicks", "actions", "conversions")
+# columns every source adds to the tables above: `refused`, the reason for which the source itself refuses a row,
+# else null; `raw`, the text of a row that could not be parsed, else null
+BOOKKEEPING = {"refused": "string", "raw": "string"}
+QUARANTINE = {"reason": "string", "row": "string"}
 
 KEYS = {"impression_id": "string", "user_id": "string", "item_id": "string", "ts": "bigint", "domain": "string"}
 # label -> the column that says (0/1) whether it is defined on a row; undefined labels are 0 and carry no weight
