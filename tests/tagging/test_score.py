@@ -1,41 +1,15 @@
 """Two matrix products against MVKE taken literally, pair by pair."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
+from trained import FEATURES, SIZES, TAGS, literal, trained
 
-from conf.load import load_model, load_settings
-from conf.models import TaggerModel
-from etl.contract import columns_of
 from tagging import score
 from tagging.export import TaskMatrices, export, task_matrices
-from trainer.batch import Batch
-from trainer.tagger import Tagger, build
+from trainer.tagger import Tagger
 
-DEMO = Path(__file__).parents[2] / "conf" / "demo.toml"
-FEATURES = load_settings(DEMO).features
-SIZES = {"user_id": 40, "age": 6, "gender": 4, "region": 5, "tag": 22}
-TAGS = range(2, 22)
-TASKS = {"interest": (0, 1, 2), "intention": (1, 2, 3, 4)}
-
-
-def trained(scale: str = "one", **changes: object) -> Tagger:
-    """A tagger whose weights are as far from their initial values as those of a trained one."""
-    model = load_model("mvke")
-    assert isinstance(model, TaggerModel)
-    tagger = build(model.model_copy(update={"scale": scale, **changes}), load_settings(DEMO), SIZES, seed=1)
-    random = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for table in (tagger.user_embedding.table, tagger.tag_embedding.table):
-            table[table.abs().sum(1) > 0] = torch.randn(table[table.abs().sum(1) > 0].shape, generator=random)
-        for gate in tagger.gates.values():
-            for layer in (*gate.query.weights.values(), *gate.key.weights.values()):
-                layer *= 2
-        if tagger.score.log_scale is not None:
-            tagger.score.log_scale.fill_(1.5)
-    return tagger
+TASKS = ("interest", "intention")
 
 
 def some_users() -> Tensor:
@@ -45,16 +19,6 @@ def some_users() -> Tensor:
     ids = (torch.rand(30, len(limits), generator=random) * (limits - 1)).long() + 1
     ids[7] = 1
     return ids
-
-
-def literal(tagger: Tagger, users: Tensor, task: str) -> Tensor:
-    """Scores [U, T], each from the model's own logit of an impression of that user and an item with that one tag."""
-    pairs = [(user, tag) for user in range(len(users)) for tag in TAGS]
-    ids = torch.ones(len(pairs), len(columns_of(FEATURES)), dtype=torch.int64)
-    ids[:, tagger.user_columns] = users[[user for user, _ in pairs]]
-    ids[:, tagger.tag_columns] = torch.tensor([[tag, 0, 0] for _, tag in pairs])
-    with torch.inference_mode():
-        return torch.sigmoid(tagger.logits(Batch(ids, {}, {}), task)).reshape(len(users), len(TAGS))
 
 
 def by_products(tagger: Tagger, users: Tensor, matrices: TaskMatrices) -> Tensor:
