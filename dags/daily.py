@@ -1,0 +1,65 @@
+"""
+### Learn from the day that has just ended, then tag every user anew
+
+| task | what it publishes |
+|---|---|
+| `build_samples` | `samples/dt=D`: impressions joined with what followed them, and `vocabulary/dt=D` |
+| `generate_masks` | `masks/ranker/<version>`: once; there already on every other day |
+| `train_ranker`, `train_tagger` | `predictions/.../dt=D` made before the day is trained on, then `models/.../dt=D` |
+| `build_users` | `users/dt=D`: all users to tag |
+| `tag_users` | `user_tags/dt=D`: each user's best tags for interest and intention |
+
+Days run in order and one at a time, since every model starts from the one of the day before. A day that is
+published is left alone, so a cleared or repeated run continues where it stopped. A refused input (exit code 2)
+fails at once; any other failure is tried again as often as `[daily] retries` says.
+
+**By hand**: give the param `day` (YYYY-MM-DD) and clear the logical date; or backfill a range of days.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, chain
+
+from dags.job import DAY, JobOperator
+from dags.run_file import CONFIG, midnight, settings, wants_masks
+
+SETTINGS = settings()
+D = "{{ params.day or (ds | default('', true)) }}"
+
+with DAG(
+    "daily",
+    description="samples, ranker, tagger and tags of one day",
+    doc_md=__doc__,
+    # the interval's timetable: a run starts when its day is over, and `ds` is that day
+    schedule=CronDataIntervalTimetable(SETTINGS.daily.schedule, timezone="UTC"),
+    start_date=midnight(SETTINGS.training.start),
+    end_date=midnight(SETTINGS.daily.last) if SETTINGS.daily.last else None,
+    catchup=False,
+    max_active_runs=1,
+    params={"day": Param(None, type=["null", "string"], description="the day; by default the run's own", **DAY)},
+    default_args={
+        "owner": "sparsetag",
+        "depends_on_past": True,
+        "retries": SETTINGS.daily.retries,
+        "retry_delay": timedelta(seconds=30),
+    },
+    tags=["sparsetag"],
+) as dag:
+    common = ["--config", CONFIG]
+    of_day = [*common, "--day", D]
+    build_samples = JobOperator(task_id="build_samples", module="etl.build_samples", arguments=of_day)
+    train_ranker = JobOperator(
+        task_id="train_ranker", module="trainer.train_day", arguments=[*of_day, "--family", "ranker"]
+    )
+    train_tagger = JobOperator(
+        task_id="train_tagger", module="trainer.train_day", arguments=[*of_day, "--family", "tagger"]
+    )
+    build_users = JobOperator(task_id="build_users", module="etl.build_users", arguments=of_day)
+    tag_users = JobOperator(task_id="tag_users", module="tagging.tag_users", arguments=of_day)
+
+    chain(build_samples, [train_ranker, build_users])
+    chain(train_ranker, train_tagger, tag_users)
+    chain(build_users, tag_users)
+    if wants_masks(SETTINGS):
+        generate_masks = JobOperator(task_id="generate_masks", module="trainer.generate_masks", arguments=common)
+        chain(build_samples, generate_masks, train_ranker)
