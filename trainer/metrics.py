@@ -45,14 +45,13 @@ def _auc_by_user(users: Array, positive: Array, predicted: Array) -> pd.DataFram
     frame = pd.DataFrame({"user": users, "positive": positive.astype(np.float64), "predicted": predicted})
     frame["rank"] = frame.groupby("user")["predicted"].rank()
     frame["positive_rank"] = frame["rank"] * frame["positive"]
-    users_ = frame.groupby("user").agg(
+    by_user = frame.groupby("user").agg(
         rows=("positive", "size"), positives=("positive", "sum"), ranks=("positive_rank", "sum")
     )
-    negatives = users_["rows"] - users_["positives"]
-    pairs = users_["positives"] * negatives
-    users_ = users_[pairs > 0].assign(pairs=pairs)
-    users_["auc"] = (users_["ranks"] - users_["positives"] * (users_["positives"] + 1) / 2) / users_["pairs"]
-    return users_
+    by_user["pairs"] = by_user["positives"] * (by_user["rows"] - by_user["positives"])
+    by_user = by_user[by_user["pairs"] > 0].copy()
+    by_user["auc"] = (by_user["ranks"] - by_user["positives"] * (by_user["positives"] + 1) / 2) / by_user["pairs"]
+    return by_user
 
 
 def flatten(metrics: Mapping[str, Metrics]) -> dict[str, float]:

@@ -16,7 +16,7 @@ INITIAL_STD = 0.01
 class Embedding(nn.Module):
     """Ids [B, C] (columns of `features` in order) to vectors [B, F, dim].
 
-    A multi-valued feature is the mean of its values. An id beyond the vocabulary that the table was built for is treated
+    A multi-valued feature is the mean of its values. An id beyond the vocabulary the table was built for is treated
     as unseen. The padding row is zero and stays so.
     """
 

@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from conf.refusal import Refusal
+from trainer.mask import Mask, check_architecture, identity, overlap, prune
+
+
+def bools(*rows):
+    return torch.tensor(rows, dtype=torch.bool)
+
+
+def test_prune_masks_the_smallest_weights_over_all_layers_together():
+    weights = {"a": torch.tensor([[0.1, -5.0], [3.0, -0.2]]), "b": torch.tensor([[0.3, -4.0, 0.05, 2.0]])}
+    first = prune(Mask.ones(weights), weights, 0.5)
+    # |w| sorted: .05 .1 .2 .3 | 2 3 4 5
+    assert torch.equal(first.layers["a"], bools([0, 1], [1, 0]))
+    assert torch.equal(first.layers["b"], bools([0, 1, 0, 1]))
+
+
+def test_prune_takes_its_share_of_what_is_left_and_never_revives_a_weight():
+    weights = {"a": torch.tensor([[9.0, 1.0, 2.0, 3.0]])}
+    outer = Mask({"a": bools([0, 1, 1, 1])})
+    inner = prune(outer, weights, 1 / 3)
+    assert torch.equal(inner.layers["a"], bools([0, 0, 1, 1]))
+    assert inner.nested_in(outer) and not outer.nested_in(inner)
+
+
+def test_ties_and_zeros_are_pruned_by_count_all_the_same():
+    weights = {"a": torch.zeros(10, 10)}
+    assert prune(Mask.ones(weights), weights, 0.3).kept == 70
+
+
+@pytest.mark.parametrize(("fraction", "rounds"), [(0.3, 5), (0.2, 7), (0.5, 3)])
+def test_share_pruned_after_n_rounds_is_one_minus_the_power(fraction, rounds):
+    weights = {"a": torch.randn(100, 70, generator=torch.Generator().manual_seed(1)), "b": torch.randn(1, 100)}
+    mask = Mask.ones(weights)
+    for number in range(1, rounds + 1):
+        mask = prune(mask, weights, fraction)
+        assert abs(mask.pruned_share - (1 - (1 - fraction) ** number)) <= rounds / mask.size
+
+
+def test_overlap_by_hand():
+    masks = {"ctr": Mask({"a": bools([1, 1, 0, 0])}), "cvr": Mask({"a": bools([1, 0, 1, 0])})}
+    assert overlap(masks) == {"a": {"ctr only": 0.25, "cvr only": 0.25, "shared": 0.25, "dead": 0.25}}
+
+
+def test_identity_tells_tasks_apart():
+    one, two = Mask({"a": bools([1, 0])}), Mask({"a": bools([0, 1])})
+    assert identity({"ctr": one, "cvr": two}) != identity({"ctr": two, "cvr": one})
+    assert identity({"ctr": one, "cvr": two}) == identity({"cvr": two, "ctr": one})
+
+
+def test_mask_of_another_architecture_is_refused_with_both_shapes():
+    mask = Mask({"layer0": bools([1, 0])})
+    with pytest.raises(Refusal, match=r"layer0.*\[1, 2\].*\[4, 2\]"):
+        check_architecture({"ctr": mask}, {"ctr"}, {"layer0": [4, 2]}, "masks/ranker/v1")
+
+
+def test_mask_of_another_task_is_refused():
+    mask = Mask({"layer0": bools([1, 0])})
+    with pytest.raises(Refusal, match="like"):
+        check_architecture({"like": mask}, {"ctr"}, {"layer0": [1, 2]}, "masks/ranker/v1")
+
+
+def test_a_mask_holds_nothing_but_bools():
+    with pytest.raises(TypeError, match="layer0"):
+        Mask({"layer0": torch.ones(2)})

@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainer.metrics import evaluate, flatten
+
+
+def frame(users, labels, predictions, defined=None):
+    rows = len(labels)
+    return pd.DataFrame(
+        {
+            "user_id": users,
+            "label": labels,
+            "positive": np.round(labels),
+            "defined": defined or [1] * rows,
+            "prediction": predictions,
+        }
+    )
+
+
+def test_by_hand():
+    # pairs (positive, negative) over all: p .9 .4 .6 | n .5 .1 -> .9>.5 .9>.1 .4<.5 .4>.1 .6>.5 .6>.1: 5 of 6
+    # user a: p .9 .4, n .5 -> 1 of 2; user b: p .6, n .1 -> 1; user a has 3 rows, b 2
+    metrics = evaluate(frame(list("aaabb"), [1, 0, 1, 1, 0], [0.9, 0.5, 0.4, 0.6, 0.1]))
+    assert metrics["auc"] == pytest.approx(5 / 6)
+    assert metrics["gauc_equal"] == pytest.approx(0.75)
+    assert metrics["gauc_impressions"] == pytest.approx((3 * 0.5 + 2 * 1) / 5)
+    assert metrics["mse"] == pytest.approx((0.01 + 0.25 + 0.36 + 0.16 + 0.01) / 5)
+    assert metrics["calibration"] == pytest.approx(2.5 / 3)
+    assert metrics["rows"] == 5
+
+
+def test_ties_count_half():
+    assert evaluate(frame(list("aa"), [1, 0], [0.5, 0.5]))["gauc_equal"] == 0.5
+
+
+def test_undefined_rows_do_not_count():
+    metrics = evaluate(frame(list("aaa"), [1, 0, 1], [0.9, 0.1, 0.0], defined=[1, 1, 0]))
+    assert metrics["auc"] == 1 and metrics["rows"] == 2
+
+
+def test_users_with_one_class_have_no_auc_of_their_own():
+    assert evaluate(frame(list("aab"), [1, 0, 1], [0.9, 0.1, 0.0]))["gauc_equal"] == 1
+
+
+def test_what_cannot_be_computed_is_none_and_never_nan():
+    one_class = evaluate(frame(list("ab"), [0, 0], [0.4, 0.2]))
+    assert one_class["auc"] is None and one_class["gauc_equal"] is None and one_class["calibration"] is None
+    assert one_class["mse"] == pytest.approx(0.1)
+    nothing = evaluate(frame(list("a"), [1], [0.4], defined=[0]))
+    assert [name for name, value in nothing.items() if value is not None] == ["rows"]
+    assert flatten({"ctr": nothing}) == {"ctr_rows": 0.0}

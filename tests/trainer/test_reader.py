@@ -1,0 +1,92 @@
+import json
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from conf.paths import Paths
+from conf.refusal import Refusal
+from etl.contract import columns_of
+from tests.trainer.tables import START, sample_rows, write_samples
+from trainer.reader import read
+
+
+@pytest.fixture
+def day(settings):
+    write_samples(settings, START, sample_rows(settings, START, 1000), row_group=300)
+    return Paths(settings.lake.root).samples(START)
+
+
+def all_ids(batches):
+    return np.concatenate([batch.ids.numpy() for batch in batches])
+
+
+def test_every_row_arrives_with_its_own_labels(settings, day):
+    batches = list(read(day, settings.features, keys=["impression_id"]))
+    expected = sample_rows(settings, START, 1000)
+    assert [len(b) for b in batches] == [300, 300, 300, 100]
+    assert np.array_equal(all_ids(batches), expected[columns_of(settings.features)].to_numpy())
+    clicks = np.concatenate([b.labels["click"].numpy() for b in batches])
+    assert np.array_equal(clicks, expected["click"].to_numpy())
+    assert [k for b in batches for k in b.keys["impression_id"]] == list(expected["impression_id"])
+
+
+def test_a_seed_gives_one_order_and_another_seed_another(settings, day):
+    first, again = (all_ids(read(day, settings.features, shuffle_seed=5)) for _ in range(2))
+    other = all_ids(read(day, settings.features, shuffle_seed=6))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert np.array_equal(np.sort(first, axis=0), np.sort(other, axis=0))
+
+
+def test_rows_are_shuffled_within_row_groups_too(settings, day):
+    expected = sample_rows(settings, START, 1000)[columns_of(settings.features)].to_numpy()
+    shuffled = [batch.ids.numpy() for batch in read(day, settings.features, shuffle_seed=5)]
+    groups = [expected[n : n + 300] for n in range(0, 1000, 300)]
+    assert not any(np.array_equal(a, b) for a in shuffled for b in groups)
+
+
+def refused(settings, day, message):
+    with pytest.raises(Refusal, match=message) as caught:
+        list(read(day, settings.features))
+    assert "dt=2026-01-01" in caught.value.where
+    assert "build" in caught.value.remedy
+
+
+def rewrite(day, change):
+    path = day / "part-00000.parquet"
+    pyarrow.parquet.write_table(change(pyarrow.parquet.read_table(path)), path)
+
+
+def test_a_missing_day_is_refused(settings, day):
+    refused(settings, day.with_name("dt=2026-01-01-not"), "not there")
+
+
+def test_truncated_parquet_is_refused(settings, day):
+    path = day / "part-00000.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    refused(settings, day, "not a whole Parquet file")
+
+
+def test_a_missing_column_is_refused_by_name(settings, day):
+    rewrite(day, lambda table: table.drop(["f_age"]))
+    refused(settings, day, "column f_age is missing")
+
+
+def test_a_mistyped_column_is_refused_by_name(settings, day):
+    rewrite(day, lambda t: t.set_column(t.schema.get_field_index("f_age"), "f_age", t["f_age"].cast("string")))
+    refused(settings, day, "column f_age holds string, not int32")
+
+
+def test_rows_lost_from_the_files_are_noticed(settings, day):
+    rewrite(day, lambda table: table.slice(0, 999))
+    refused(settings, day, "999 rows, but its manifest says 1000")
+
+
+def test_an_empty_day_is_refused(settings, day):
+    rewrite(day, lambda table: table.slice(0, 0))
+    manifest = json.loads((day / "_MANIFEST.json").read_text())
+    manifest["files"][0]["rows"] = 0
+    (day / "_MANIFEST.json").write_text(json.dumps(manifest))
+    refused(settings, day, "no rows")

@@ -1,0 +1,43 @@
+import torch
+
+from trainer.batch import Batch
+from trainer.objective import Task
+from trainer.task_batches import task_batches
+
+CTR = Task("ctr", "click", "click", "auc", True)
+CVR = Task("cvr", "conversion", "converted", "mse", False)
+
+
+def rows(first, clicks):
+    count = len(clicks)
+    click = torch.tensor(clicks, dtype=torch.float32)
+    labels = {"click": click, "click_defined": torch.ones(count), "conversion": click / 2, "conversion_defined": click}
+    return Batch(torch.arange(first, first + count).unsqueeze(1), labels, {})
+
+
+def test_each_task_gets_its_own_rows_in_order_and_none_is_lost():
+    groups = [rows(0, [1, 0, 1, 0, 1]), rows(5, [1, 1, 0])]
+    batches = [(task.name, batch.ids.flatten().tolist()) for task, batch in task_batches(groups, [CTR, CVR], 3)]
+    assert batches == [
+        ("ctr", [0, 1, 2]),
+        ("cvr", [0, 2, 4]),
+        ("ctr", [3, 4, 5]),  # the second group completes what the first left over
+        ("ctr", [6, 7]),
+        ("cvr", [5, 6]),
+    ]
+
+
+def test_a_task_without_rows_gives_no_batch():
+    assert [task.name for task, _ in task_batches([rows(0, [0, 0])], [CTR, CVR], 2)] == ["ctr"]
+
+
+def test_rows_whose_required_column_is_padding_are_left_out():
+    tagged = Task("interest", "click", "click", "auc", True, required_column=0)
+    (_, batch), *_ = task_batches([rows(0, [1, 1, 1])], [tagged], 3)
+    assert batch.ids.flatten().tolist() == [1, 2]
+
+
+def test_loss_is_the_mean_cross_entropy_times_the_weight():
+    half = Task("cvr", "conversion", "converted", "mse", False, weight=2.0)
+    loss = half.loss(torch.zeros(2), rows(0, [1, 1]))  # p = 1/2, soft labels 1/2: entropy ln 2
+    assert torch.isclose(loss, 2 * torch.tensor(2.0).log())

@@ -1,0 +1,203 @@
+"""The daily job: progressive, warm, repeatable."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import torch
+
+from conf.load import load_model, load_settings
+from conf.paths import Paths
+from conf.refusal import Refusal
+from etl.publish import read_manifest
+from tests.trainer.tables import START, publish_days, sample_rows, write_samples
+from trainer.daily_run import open_run
+from trainer.generate_masks import generate
+from trainer.predict import read_predictions
+from trainer.reader import read
+from trainer.train_day import train
+
+
+def bits(folder: Path) -> dict[str, str]:
+    """relative path -> hash, of every file below a folder"""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def job(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, "--config", "conf/demo.toml", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ)
+
+
+@pytest.fixture
+def hard(monkeypatch):
+    monkeypatch.setenv("SPARSETAG_RANKER__MODEL", "hard")
+
+
+@pytest.fixture
+def run(hard, settings):
+    return open_run(settings, "ranker", "hard")
+
+
+def test_a_day_is_predicted_by_the_model_of_the_day_before_it(settings, run):
+    first, second = publish_days(settings, 2)
+    train(run, first)
+    yesterday = run.restored(first)
+    train(run, second)
+    predictions = read_predictions(run.paths.predictions("ranker", "hard", second))
+    ctr = predictions[predictions["task"] == "ctr"].set_index("impression_id")
+    assert len(ctr) == 1200 and len(predictions) == 2400
+
+    batch = next(iter(read(run.paths.samples(second), settings.features, keys=["impression_id"])))
+    with torch.inference_mode():
+        expected = torch.sigmoid(yesterday.logits(batch, "ctr"))
+    assert torch.allclose(
+        torch.tensor(ctr.loc[batch.keys["impression_id"], "prediction"].to_numpy()), expected, atol=1e-6
+    )
+
+
+def test_the_first_day_has_no_metrics_and_no_predictions(settings, run):
+    (first,) = publish_days(settings, 1)
+    train(run, first)
+    assert read_manifest(run.paths.model("ranker", "hard", first), remedy="")["metrics"] == {}
+    assert not run.paths.predictions("ranker", "hard", first).exists()
+
+
+def test_training_goes_on_from_the_day_before(settings, run):
+    first, second = publish_days(settings, 2)
+    train(run, first)
+    train(run, second)
+    parent = run.load(first)
+    today = run.load(second)
+    assert today.manifest["parent"] is not None
+    # the shared table's optimiser state has seen the batches of both days and both tasks
+    steps = float(today.optimiser["embeddings.shared.table"]["step"])
+    assert steps == sum(parent.manifest["batches"].values()) + sum(today.manifest["batches"].values())
+
+
+def test_ids_that_are_new_today_get_rows_and_yesterdays_rows_stay(settings, run):
+    first, second = publish_days(settings, 2)
+    train(run, first)
+    train(run, second)
+    assert run.load(first).sizes["user_id"] == 30 and run.load(second).sizes["user_id"] == 32
+    rows = run.load(second).weights["embeddings.shared.table"].shape[0]
+    assert rows == sum(run.load(second).sizes.values())
+
+
+def test_equal_seeds_give_equal_bits_and_another_seed_others(settings, run, tmp_path, monkeypatch):
+    (first, second) = publish_days(settings, 2)
+    target = run.paths.model("ranker", "hard", second)
+    for day in (first, second):
+        train(run, day)
+    before = bits(target)
+    for day in (first, second):
+        train(run, day)
+    assert bits(target) == before
+    monkeypatch.setenv("SPARSETAG_TRAINING__SEED", "1")
+    other = open_run(load_settings("conf/demo.toml"), "ranker", "hard")
+    train(other, first)
+    assert other.name == "hard-seed1"
+    assert not torch.equal(
+        other.load(first).weights["embeddings.shared.table"], run.load(first).weights["embeddings.shared.table"]
+    )
+
+
+def test_one_job_trains_every_missing_day_in_order_and_then_nothing(settings, hard):
+    publish_days(settings, 3)
+    paths = Paths(settings.lake.root)
+    done = job("trainer.train_day", "--family", "ranker", "--day", "2026-01-03")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in sorted((paths.root / "models/ranker/hard").iterdir())] == [
+        f"dt={START + timedelta(days=n)}" for n in range(3)
+    ]
+    before = bits(paths.root / "models")
+    again = job("trainer.train_day", "--family", "ranker", "--day", "2026-01-03")
+    assert "nothing to do" in again.stdout and bits(paths.root / "models") == before
+
+
+def test_killed_at_any_moment_and_run_again_gives_the_same_bits(settings, hard):
+    publish_days(settings, 2, rows=3000)
+    root = settings.lake.root
+    arguments = ["--family", "ranker", "--day", "2026-01-02"]
+    assert job("trainer.train_day", *arguments).returncode == 0
+    undisturbed = bits(root / "models") | bits(root / "predictions")
+    for seconds in (3.0, 5.0, 6.0):
+        subprocess.run(["rm", "-rf", str(root / "models"), str(root / "predictions")], check=True)
+        command = [sys.executable, "-m", "trainer.train_day", "--config", "conf/demo.toml", *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for published in [*root.glob("models/*/*/*"), *root.glob("predictions/*/*/*")]:
+            assert (published / "_MANIFEST.json").is_file(), f"{published} is half there"
+        assert job("trainer.train_day", *arguments).returncode == 0
+        assert bits(root / "models") | bits(root / "predictions") == undisturbed
+
+
+def refused(*arguments: str, match: str) -> None:
+    done = job("trainer.train_day", *arguments)
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2, done.stderr
+    assert len(lines) == 1 and lines[0].startswith("refused: ") and match in lines[0], done.stderr
+
+
+def test_a_day_without_samples_is_refused_and_publishes_nothing(settings, hard):
+    publish_days(settings, 1)
+    refused("--family", "ranker", "--day", "2026-01-03", match="dt=2026-01-02: not there")
+    assert not (settings.lake.root / "models/ranker/hard/dt=2026-01-03").exists()
+
+
+def test_a_day_before_the_start_is_refused(settings, hard):
+    refused("--family", "ranker", "--day", "2025-12-31", match="before [training] start")
+
+
+def test_a_sparse_model_without_masks_is_told_how_to_make_them(settings):
+    refused("--family", "ranker", "--day", "2026-01-01", match="python -m trainer.generate_masks")
+
+
+def test_a_model_of_the_other_family_is_refused(settings):
+    refused("--family", "tagger", "--model", "hard", "--day", "2026-01-01", match="'hard' is a ranker")
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(settings, run):
+    first, second = publish_days(settings, 2)
+    train(run, first)
+    manifest = run.paths.vocabulary(first) / "_MANIFEST.json"
+    manifest.write_text(manifest.read_text().replace('"user_id": 30', '"user_id": 29'))
+    with pytest.raises(Refusal, match="checkpoint of another vocabulary"):
+        train(run, second)
+    assert not run.paths.model("ranker", "hard", second).exists()
+
+
+def test_a_damaged_checkpoint_is_refused(settings, run):
+    first, second = publish_days(settings, 2)
+    train(run, first)
+    weights = run.paths.model("ranker", "hard", first) / "weights.pt"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(Refusal, match=r"weights\.pt is damaged"):
+        train(run, second)
+
+
+def test_a_mask_of_another_architecture_is_refused(settings, monkeypatch):
+    publish_days(settings, 3, rows=300)
+    model = load_model("sparse_weight")
+    generate(settings, model.model_copy(update={"hidden": [8, 4]}), "sparse_weight")
+    with pytest.raises(Refusal, match="mask of another architecture"):
+        open_run(settings, "ranker")
+
+
+def test_a_day_without_any_click_trains_on_and_reports_cvr_as_undefined(settings, run):
+    first, second = publish_days(settings, 2)
+    unclicked = sample_rows(settings, second, 500)
+    unclicked[["click", "conversion", "converted", "action", "action_defined", "conversion_defined"]] = 0.0
+    write_samples(settings, second, unclicked)
+    train(run, first)
+    train(run, second)
+    metrics = read_manifest(run.paths.model("ranker", "hard", second), remedy="")["metrics"]
+    assert metrics["cvr"]["mse"] is None and metrics["ctr"]["auc"] is None and metrics["ctr"]["mse"] > 0

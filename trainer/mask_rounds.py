@@ -1,0 +1,139 @@
+"""The rounds of iterative magnitude pruning (LT4REC Algorithm 1, lines 3 to 8), resumable one by one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conf.models import RankerModel
+from conf.paths import Paths
+from conf.refusal import Refusal
+from conf.settings import Settings
+from etl.publish import identity, is_published, publish, read_manifest
+from trainer import mask_store, optimiser, vocabulary
+from trainer.device import device
+from trainer.loop import train_pass
+from trainer.mask import Mask, prune
+from trainer.metrics import flatten
+from trainer.objective import Task
+from trainer.predict import metrics_by_task, predict
+from trainer.ranker import TASKS, build, snet_shapes, snet_weights
+from trainer.reader import Waiting, read
+from trainer.seeding import seed_of
+
+
+@dataclass(frozen=True)
+class Round:
+    """A mask and how the model trained under it does: `metric` on the validation day; `metrics`: all of them."""
+
+    number: int
+    mask: Mask
+    metric: float
+    metrics: dict[str, float]
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "round": self.number,
+            "pruned_share": self.mask.pruned_share,
+            "metric": self.metric,
+            "metrics": self.metrics,
+        }
+
+
+@dataclass(frozen=True)
+class Pruning:
+    settings: Settings
+    model: RankerModel
+
+    @cached_property
+    def paths(self) -> Paths:
+        return Paths(self.settings.lake.root)
+
+    @cached_property
+    def training_days(self) -> list[date]:
+        return [self.settings.training.start + timedelta(days=n) for n in range(self.settings.masks.train_days)]
+
+    @property
+    def validation_day(self) -> date:
+        return self.training_days[-1] + timedelta(days=1)
+
+    @cached_property
+    def made_from(self) -> dict[str, Any]:
+        """All that the masks depend on; a kept round of anything else is done again."""
+        days = [*self.training_days, self.validation_day]
+        return {
+            "model": self.model.model_dump(mode="json"),
+            "masks_settings": self.settings.masks.model_dump(mode="json", exclude={"version"}),
+            "features": [feature.model_dump(mode="json") for feature in self.settings.features],
+            "seed": self.settings.training.seed,
+            "samples": {str(day): self._samples(day) for day in days},
+        }
+
+    def rounds(self, task: Task) -> Iterator[Round]:
+        """Rounds 0 (nothing pruned) to n_pruning of one task; finished ones are read back."""
+        mask = Mask(
+            {n: torch.ones(shape, dtype=torch.bool) for n, shape in snet_shapes(self.model, self.settings).items()}
+        )
+        for number in range(self.settings.masks.rounds + 1):
+            target = self._folder(task, number)
+            if not self._is_kept(target):
+                metrics, weights = self._train_and_validate(task, mask)
+                value = metrics[f"{task.name}_{task.metric}"]
+                content = {**self.made_from, "round": number, "metric": value, "metrics": metrics}
+                pair = {"this": mask, "next": prune(mask, weights, self.settings.masks.fraction)}
+                publish(self.paths, target, partial(mask_store.write, masks=pair, manifest=content))
+            masks, manifest = mask_store.read(target, remedy="run again")
+            yield Round(number, masks["this"], manifest["metric"], manifest["metrics"])
+            mask = masks["next"]
+
+    def _train_and_validate(self, task: Task, mask: Mask) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Metrics of the day after, and weights, of one epoch from the initial weights under the mask."""
+        settings = self.settings
+        where = device(settings.training.device)
+        sizes = vocabulary.sizes(self.paths, self.training_days[-1])
+        masks = dict.fromkeys(TASKS, mask)
+        network = build(self.model, settings, sizes, settings.training.seed, masks).to(where)
+        adam = optimiser.build(network, self.model.optimiser)
+        for day in self.training_days:
+            waiting = Waiting()
+            seed = seed_of(settings.training.seed, "rows", day)
+            groups = read(self.paths.samples(day), settings.features, shuffle_seed=seed, waiting=waiting)
+            train_pass(network, adam, groups, [task], self.model.optimiser.batch_size, where, waiting)
+        validation = self.paths.samples(self.validation_day)
+        metrics = metrics_by_task(predict(network, [task], validation, settings.features, where))
+        if metrics[task.name][task.metric] is None:
+            raise Refusal(
+                f"{task.metric} of task {task.name} is undefined on the validation day",
+                where=validation,
+                remedy="choose other [masks] train_days, so that the day after holds both classes",
+            )
+        return flatten(metrics), snet_weights(network)
+
+    def _is_kept(self, target: Path) -> bool:
+        if not is_published(target):
+            return False
+        manifest = read_manifest(target, remedy="run again")
+        return all(manifest.get(key) == value for key, value in self.made_from.items())
+
+    def _folder(self, task: Task, number: int) -> Path:
+        kept = self.paths.mask_rounds("ranker", mask_store.version(self.settings))
+        return kept / task.name / f"round={number}"
+
+    def _samples(self, day: date) -> str:
+        folder = self.paths.samples(day)
+        read_manifest(folder, remedy=f"build the samples: python -m etl.build_samples --day {day}")
+        return identity(folder)
+
+
+def best_round(task: Task, rounds: list[Round]) -> Round:
+    """The round from 1 on with the best metric (Algorithm 1, line 8); the denser one on a tie."""
+    best = rounds[1]
+    for candidate in rounds[2:]:
+        if task.better(candidate.metric, best.metric):
+            best = candidate
+    return best
