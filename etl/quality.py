@@ -1,0 +1,91 @@
+"""Rows that cannot be used: each is named a reason, kept in quarantine, and counted.
+
+Every check adds `reason` (null: the row is used). The first reason that applies is the one named.
+"""
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from etl.contract import BOOKKEEPING
+from etl.sources.base import HOUR_MS, RawTables, start_of
+
+NULL_KEY = "null key"
+WRONG_DAY = "wrong day"
+OUTSIDE = "value outside [0,1]"
+DUPLICATE = "duplicate"
+NO_CLICK = "no click"
+
+
+def no_impression(hours: float) -> str:
+    return f"no impression within {hours:g} hours"
+
+
+def _first(*checks: tuple[str, Column]) -> Column:
+    """The name of the first check that holds, else null; a reason the source gave comes before all."""
+    named = [F.when(holds, F.lit(reason)) for reason, holds in checks]
+    return F.coalesce(F.col("refused"), *named)
+
+
+def _any_null(columns: tuple[str, ...]) -> Column:
+    return reduce(lambda a, b: a | b, [F.col(c).isNull() for c in columns])
+
+
+def _wrong_day(tables: RawTables, early_hours: float) -> Column:
+    begin = start_of(F.col("day"), tables.timezone)
+    end = start_of(F.date_add("day", 1), tables.timezone)
+    return (F.col("ts") < begin - int(early_hours * HOUR_MS)) | (F.col("ts") >= end)
+
+
+def _without_duplicates(table: DataFrame, key: list[str]) -> DataFrame:
+    """Of usable rows that agree on `key` the least by all columns is kept, whatever order they came in."""
+    order = [F.col(c) for c in table.columns if c not in BOOKKEEPING]
+    place = F.row_number().over(Window.partitionBy("reason", *key).orderBy(*order))
+    repeated = F.col("reason").isNull() & (F.col("_place") > 1)
+    return (
+        table.withColumn("_place", place)
+        .withColumn("reason", F.when(repeated, F.lit(DUPLICATE)).otherwise(F.col("reason")))
+        .drop("_place")
+    )
+
+
+def checked_impressions(tables: RawTables) -> DataFrame:
+    """Impressions with `reason`; an impression_id is used once a day."""
+    reason = _first(
+        (NULL_KEY, _any_null(("impression_id", "user_id", "item_id", "ts"))),
+        (WRONG_DAY, _wrong_day(tables, tables.early_hours)),
+    )
+    return _without_duplicates(tables.impressions.withColumn("reason", reason), ["day", "impression_id"])
+
+
+def checked_steps(tables: RawTables, name: str) -> DataFrame:
+    """Clicks, actions or conversions with `reason`; only rows alike in all columns are duplicates."""
+    table = tables.events()[name]
+    checks = [
+        (NULL_KEY, _any_null((*tables.match, "ts"))),
+        (WRONG_DAY, _wrong_day(tables, tables.early_hours)),
+    ]
+    if name == "conversions":
+        value = F.col("value")
+        unusable = value.isNull() & F.col("converted").isNull() | F.isnan(value) | (value < 0) | (value > 1)
+        checks.append((OUTSIDE, F.coalesce(unusable, F.lit(False))))
+    key = [c for c in table.columns if c not in BOOKKEEPING]
+    return _without_duplicates(table.withColumn("reason", _first(*checks)), key)
+
+
+def checked_snapshot(table: DataFrame, key: str) -> DataFrame:
+    """Users or items with `reason`; a key is used once."""
+    return _without_duplicates(table.withColumn("reason", _first((NULL_KEY, F.col(key).isNull()))), [key])
+
+
+def usable(checked: DataFrame) -> DataFrame:
+    return checked.where(F.col("reason").isNull()).drop("reason", *BOOKKEEPING)
+
+
+def quarantined(checked: DataFrame, table: Column, day: Column) -> DataFrame:
+    """table, dt, reason, row of every row refused; `row` is its JSON, or its text where it could not be parsed."""
+    columns = [c for c in checked.columns if c not in ("reason", "table", "dt", "shown", *BOOKKEEPING)]
+    row = F.coalesce(F.col("raw"), F.to_json(F.struct(*columns)))
+    refused = checked.where(F.col("reason").isNotNull())
+    return refused.select(table.alias("table"), day.alias("dt"), "reason", row.alias("row"))

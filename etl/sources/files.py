@@ -1,0 +1,155 @@
+"""Reads CSV and Parquet as text first, so that a bad row is seen as such and a bad file is refused at once."""
+
+import csv
+import gzip
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, reduce
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from conf.refusal import Refusal
+from etl.publish import file_hash
+
+MALFORMED = "malformed row"
+# text of a CSV line that has too few or too many fields
+LINE = "_line"
+
+
+@lru_cache(maxsize=4096)
+def described(path: Path, name: str) -> dict[str, Any]:
+    """What stands in a manifest for a file read; `name` is how the run file knows it."""
+    return {"path": name, "bytes": path.stat().st_size, "sha256": file_hash(path)}
+
+
+def read_csv(
+    spark: SparkSession, paths: Iterable[Path], needed: Iterable[str], separator: str = ",", names: list[str] | None = None
+) -> DataFrame:
+    """All columns as text plus LINE. `names`: the columns of files without header.
+
+    Raises Refusal for an empty or truncated file and for a column of `needed` that a file lacks.
+    """
+    needed = list(needed)
+    parts = []
+    for path in paths:
+        columns = names or _header(path, separator)
+        if missing := [c for c in needed if c not in columns]:
+            raise Refusal(
+                f"no column {', '.join(missing)}", where=path, remedy=f"the file has: {', '.join(columns)}; mend either"
+            )
+        _refuse_truncated(path, len(columns), separator)
+        schema = StructType([StructField(c, StringType()) for c in [*columns, LINE]])
+        read = spark.read.csv(
+            str(path),
+            schema=schema,
+            sep=separator,
+            header=names is None,
+            escape='"',
+            mode="PERMISSIVE",
+            columnNameOfCorruptRecord=LINE,
+        )
+        parts.append(read)
+    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
+
+
+def read_parquet(spark: SparkSession, paths: Iterable[Path], needed: Iterable[str]) -> DataFrame:
+    """The columns as they are, plus LINE (null). Raises Refusal for an unreadable file and for a missing column."""
+    paths, needed = list(paths), list(needed)
+    for path in paths:
+        try:
+            columns = pq.read_schema(path).names
+        except (pa.ArrowInvalid, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise Refusal(
+                f"not a whole Parquet file ({reason})", where=path, remedy="it may be truncated: fetch it again"
+            ) from None
+        if missing := [c for c in needed if c not in columns]:
+            raise Refusal(
+                f"no column {', '.join(missing)}", where=path, remedy=f"the file has: {', '.join(columns)}; mend either"
+            )
+    return spark.read.parquet(*map(str, paths)).withColumn(LINE, F.lit(None).cast("string"))
+
+
+def refuse_mistyped(rows: DataFrame, parsed: dict[str, Column], where: object) -> None:
+    """Raises Refusal when most values of a column do not parse: then the column is wrong, not its rows."""
+    whole = rows.where(F.col(LINE).isNull())
+    checks: list[Column] = []
+    for name, value in parsed.items():
+        bad = F.col(name).isNotNull() & value.isNull()
+        checks += [F.count(name), F.count(F.when(bad, 1)), F.min(F.when(bad, F.col(name).cast("string")))]
+    found = whole.agg(*(c.alias(str(n)) for n, c in enumerate(checks))).head()
+    assert found is not None
+    for n, name in enumerate(parsed):
+        values, bad_values, example = found[3 * n : 3 * n + 3]
+        if bad_values * 2 > values:
+            raise Refusal(
+                f"column '{name}' has the wrong type: {bad_values} of {values} values do not parse, e.g. '{example}'",
+                where=where,
+                remedy="mend the column, or name the right one",
+            )
+
+
+def refused_and_raw(rows: DataFrame, parsed: dict[str, Column], required: Iterable[str] = ()) -> tuple[Column, Column]:
+    """`refused` and `raw` of contract.BOOKKEEPING: a row is malformed when a line or value does not parse."""
+    broken = F.col(LINE).isNotNull()
+    for name, value in parsed.items():
+        broken |= F.col(name).isNotNull() & value.isNull()
+    for name in required:
+        broken |= F.col(name).isNull()
+    text = F.coalesce(F.col(LINE), F.to_json(F.struct(*(c for c in rows.columns if c != LINE))))
+    return F.when(broken, F.lit(MALFORMED)), F.when(broken, text)
+
+
+def _open(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _header(path: Path, separator: str) -> list[str]:
+    with _open(path) as file:
+        columns = next(csv.reader(file, delimiter=separator), [])
+    if not columns:
+        raise Refusal("the file is empty", where=path, remedy="fetch it again, or take it away")
+    if twice := sorted({c for c in columns if columns.count(c) > 1}):
+        raise Refusal(f"its header names {', '.join(twice)} twice", where=path, remedy="rename one of them")
+    return columns
+
+
+def _refuse_truncated(path: Path, fields: int, separator: str) -> None:
+    """A last line that neither ends nor has all its fields was cut off."""
+    try:
+        last = _last_line(path)
+    except EOFError:
+        raise Refusal("truncated: the archive ends early", where=path, remedy="fetch it again") from None
+    if last.endswith("\n"):
+        return
+    found = len(next(csv.reader([last], delimiter=separator), []))
+    if found != fields or last.count('"') % 2:
+        raise Refusal(
+            f"truncated: its last line has {found} of {fields} fields and no end", where=path, remedy="fetch it again"
+        )
+
+
+def _last_line(path: Path) -> str:
+    """The last line, with its line end if it has one."""
+    if path.suffix == ".gz":
+        last = ""
+        with _open(path) as file:
+            for last in _lines(file):
+                pass
+        return last
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 1_000_000))
+        lines = file.read().splitlines(keepends=True)
+    return lines[-1].decode("utf-8", "replace") if lines else "\n"
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    yield from file
