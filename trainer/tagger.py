@@ -35,9 +35,9 @@ class Tagger(TaskModel):
         tag = next(f for f in features if f.name == tag_feature)
         columns = columns_of(features)
         self.tasks: tuple[str, ...] = tuple(model.assignment)
-        # experts of each task, counted from 0 and in order
+        # experts of each task, counted from 0
         self.experts_of: dict[str, tuple[int, ...]] = {
-            task: tuple(sorted(k - 1 for k in experts)) for task, experts in model.assignment.items()
+            task: tuple(k - 1 for k in experts) for task, experts in model.assignment.items()
         }
         self.user_embedding = Embedding(user_features, sizes, model.embedding_dim, seed, "users")
         self.tag_embedding = Embedding([tag], sizes, model.embedding_dim, seed, "tags")

@@ -3,10 +3,10 @@
 import pytest
 import torch
 from torch import Tensor
-from trained import FEATURES, SIZES, TAGS, literal, trained
 
 from tagging import score
 from tagging.export import TaskMatrices, export, task_matrices
+from tests.tagging.trained import FEATURES, SIZES, TAGS, literal, trained
 from trainer.tagger import Tagger
 
 TASKS = ("interest", "intention")
@@ -107,7 +107,7 @@ def test_padding_and_unseen_are_no_tags() -> None:
 
 
 def test_best_breaks_ties_by_the_order_of_the_tags() -> None:
-    values = torch.tensor([[0.5, -0.25, 0.5, -0.5, 0.0, -0.0], [-3.0, -2.0, -1.0, -1.0, -2.0, -4.0]])
+    values = torch.tensor([[0.5, -0.25, 0.5, -0.5, -0.0, 0.0], [-3.0, -2.0, -1.0, -1.0, -2.0, -4.0]])
     got, columns = score.best(values, 5)
     assert columns.tolist() == [[0, 2, 4, 5, 1], [2, 3, 1, 4, 0]]
     assert got.tolist() == [[0.5, 0.5, 0.0, 0.0, -0.25], [-1.0, -1.0, -2.0, -2.0, -3.0]]

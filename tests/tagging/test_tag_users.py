@@ -12,7 +12,6 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
-from trained import DEMO, FEATURES, SIZES, TAGS, literal, trained
 
 from conf import cli
 from conf.load import load_settings
@@ -22,6 +21,7 @@ from conf.settings import Lake, Settings, Spark, Tagging, Tracking
 from etl.contract import columns_of, users_schema
 from etl.publish import MANIFEST, file_hash, publish, read_manifest, write_manifest
 from tagging import tag_users as job
+from tests.tagging.trained import DEMO, FEATURES, SIZES, TAGS, literal, trained
 from trainer import checkpoint
 from trainer.daily_run import open_run
 

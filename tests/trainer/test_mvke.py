@@ -133,13 +133,6 @@ def test_gate_weights_sum_to_one_over_the_experts_of_the_task_and_are_zero_elsew
         np.testing.assert_allclose(weights[task][:, used], model.gate(vectors, task).detach().numpy())
 
 
-def test_order_in_the_assignment_does_not_matter() -> None:
-    batch = rows([[2, 3, 0]])
-    straight = tagger(assignment={"interest": [1, 3], "intention": [2]}).logits(batch, "interest")
-    turned = tagger(assignment={"interest": [3, 1], "intention": [2]}).logits(batch, "interest")
-    assert torch.equal(straight, turned)
-
-
 def test_a_row_without_tags_has_logit_zero_and_a_finite_gradient() -> None:
     model = tagger(scale="learned")
     logits = model.logits(rows([[0, 0, 0], [2, 0, 0]]), "interest")
