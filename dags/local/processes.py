@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def end_leftovers(marks: list[tuple[int, float]]) -> None:
                 _stop([process], process.children(recursive=True))
 
 
-def _stop(ask: list[psutil.Process], also: list[psutil.Process] = []) -> None:
+def _stop(ask: list[psutil.Process], also: Sequence[psutil.Process] = ()) -> None:
     """Asks processes to end and waits; kills what remains of them and of those they started."""
     for process in ask:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -33,6 +33,7 @@ LAKE = PROJECT / "lake"
 HOME = LAKE / "airflow"
 LOGS = HOME / "services"
 MARKS = HOME / "services.json"  # ids and start times of what is being served
+ENDING = ["scheduler", "dag-processor", "api-server", "mlflow"]  # the API server takes the scheduler's last words
 USER = "admin"
 
 
@@ -62,15 +63,7 @@ def serving() -> Iterator[Served]:
             yield _start(services)
         finally:
             print("stopping Airflow and MLflow", flush=True)
-            # the scheduler first: the API server takes its last words
-            end(
-                [
-                    s
-                    for name in ("scheduler", "dag-processor", "api-server", "mlflow")
-                    for s in services
-                    if s.name == name
-                ]
-            )
+            end(sorted(services, key=lambda service: ENDING.index(service.name)))
             MARKS.unlink(missing_ok=True)
 
 

@@ -1,0 +1,89 @@
+"""The few calls of Airflow's REST API that the demo makes."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from conf.refusal import Refusal
+from dags.run_file import midnight
+
+
+@dataclass(frozen=True)
+class AirflowApi:
+    address: str
+    token: str
+
+    @classmethod
+    def log_in(cls, address: str, user: str, password: str) -> "AirflowApi":
+        anonymous = cls(address, "")
+        answer = anonymous.call("POST", "/auth/token", {"username": user, "password": password})
+        return cls(address, answer["access_token"])
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, accept: int | None = None) -> Any:
+        """The answer's JSON; None when it has the status `accept`. Raises Refusal on any other error."""
+        request = urllib.request.Request(
+            self.address + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            if error.code == accept:
+                return None
+            said = error.read().decode(errors="replace")[:500]
+            raise Refusal(
+                f"Airflow answered {error.code}: {said}", where=f"{method} {path}", remedy="see lake/airflow/services"
+            ) from None
+
+    def unpause(self, dag_id: str) -> None:
+        """Waits until the DAG is known, and lets it run."""
+        path = f"/api/v2/dags/{dag_id}"
+        deadline = time.monotonic() + 60
+        while self.call("PATCH", path, {"is_paused": False}, accept=404) is None:
+            if time.monotonic() > deadline:
+                errors = [e["stack_trace"] for e in self.call("GET", "/api/v2/importErrors")["import_errors"]]
+                raise Refusal(f"DAG {dag_id} does not load\n{''.join(errors)}", where="dags/", remedy="mend its file")
+            time.sleep(0.5)
+
+    def trigger(self, dag_id: str) -> str:
+        """Starts a run with the DAG's default params; its id."""
+        run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
+        return str(run["dag_run_id"])
+
+    def backfill(self, dag_id: str, first: date, last: date) -> None:
+        """Has the scheduler run the days in order, failed ones again; nothing new while one is under way."""
+        body = {
+            "dag_id": dag_id,
+            "from_date": midnight(first).isoformat(),
+            "to_date": midnight(last).isoformat(),
+            "max_active_runs": 1,
+            "reprocess_behavior": "failed",
+        }
+        self.call("POST", "/api/v2/backfills", body, accept=409)
+
+    def cancel_backfills(self, dag_id: str) -> None:
+        for backfill in self.call("GET", f"/api/v2/backfills?dag_id={dag_id}")["backfills"]:
+            if backfill["completed_at"] is None:
+                self.call("PUT", f"/api/v2/backfills/{backfill['id']}/cancel", accept=409)
+
+    def run_of(self, dag_id: str, day: date) -> str | None:
+        """Id of the run whose logical date is the day."""
+        moment = midnight(day).strftime("%Y-%m-%dT%H:%M:%SZ")
+        query = f"logical_date_gte={moment}&logical_date_lte={moment}"
+        runs = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns?{query}")["dag_runs"]
+        return str(runs[0]["dag_run_id"]) if runs else None
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        return str(self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The run's task instances, the earliest started first."""
+        found = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return sorted(found, key=lambda task: task["start_date"] or "9")

@@ -1,0 +1,99 @@
+"""`make demo`: the whole daily pipeline on a simulated world, run by a real Airflow scheduler.
+
+The history is built as a range and the masks are found by the DAG `generate_masks`; the days after it, up to
+`[daily] last`, go through the DAG `daily` one by one. What is published already is not run again.
+"""
+
+import os
+import sys
+import time
+from datetime import date, timedelta
+
+from conf import cli
+from conf.paths import Paths, run_name
+from conf.refusal import Refusal
+from conf.settings import Settings
+from dags.local.airflow_api import AirflowApi
+from dags.local.processes import watch
+from dags.local.progress import Progress, RunFailed
+from dags.local.services import HOME, USER, Served, serving
+from dags.local.summary import is_published, summary
+from dags.run_file import CONFIG, settings, validation_day, wants_masks
+
+STEP = timedelta(days=1)
+
+
+def main() -> None:
+    run_settings = settings()
+    last = run_settings.daily.last
+    first = validation_day(run_settings) + STEP
+    if last is None or last < first:
+        raise Refusal(f"[daily] last = {last}", where=CONFIG, remedy=f"name a day from {first} on")
+    days = cli.days(first, last)
+    try:
+        with serving() as served:
+            print(served, flush=True)
+            _run(run_settings, days, served)
+            print(f"\n{summary(run_settings, [*cli.days(run_settings.training.start, last)])}\n\n{served}", flush=True)
+            if not os.environ.get("CI"):
+                print("Both stay up until Ctrl-C; `make ui` serves them again.", flush=True)
+                while True:
+                    watch(served.services)
+                    time.sleep(1)
+    except RunFailed as failure:
+        print(f"\n{failure}", file=sys.stderr, flush=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run(run_settings: Settings, days: list[date], served: Served) -> None:
+    """Has the scheduler do what is not published yet."""
+    paths = Paths(run_settings.lake.root)
+    history = cli.days(run_settings.training.start, validation_day(run_settings))
+    airflow = AirflowApi.log_in(served.airflow, USER, served.password)
+    progress = Progress(airflow, HOME / "logs")
+    bootstrapped = [paths.samples(day) for day in history]
+    if wants_masks(run_settings):
+        bootstrapped.append(paths.masks("ranker", run_name(run_settings.masks.version, run_settings.training.seed)))
+    for dag_id in ("generate_masks", "daily"):
+        airflow.unpause(dag_id)
+    if not all(map(is_published, bootstrapped)):
+        progress.follow("generate_masks", airflow.trigger("generate_masks"), "history")
+    missing = [day for day in days if not _is_finished(run_settings, day)]
+    if not missing:
+        progress.say("every day is published already")
+        return
+    airflow.backfill("daily", missing[0], days[-1])
+    try:
+        for day in missing:
+            progress.follow("daily", _run_id(airflow, day), str(day))
+    except RunFailed:
+        airflow.cancel_backfills("daily")
+        raise
+
+
+def _is_finished(run_settings: Settings, day: date) -> bool:
+    """Whether all that the daily DAG makes of a day is published."""
+    paths, seed = Paths(run_settings.lake.root), run_settings.training.seed
+    ranker, tagger = run_name(run_settings.ranker.model, seed), run_name(run_settings.tagger.model, seed)
+    made = [
+        paths.samples(day),
+        paths.users(day),
+        paths.model("ranker", ranker, day),
+        paths.model("tagger", tagger, day),
+        paths.user_tags(day, "interest"),
+        paths.user_tags(day, "intention"),
+    ]
+    return all(map(is_published, made))
+
+
+def _run_id(airflow: AirflowApi, day: date) -> str:
+    run_id = airflow.run_of("daily", day)
+    if run_id is None:
+        raise Refusal(f"Airflow made no run for {day}", where="DAG daily", remedy="see lake/airflow/services")
+    return run_id
+
+
+if __name__ == "__main__":
+    cli.run(main)
