@@ -9,7 +9,7 @@ from conf.settings import Name, Section
 
 class Optimiser(Section):
     learning_rate: float = Field(1e-3, gt=0)
-    embedding_learning_rate: float | None = Field(None, gt=0, description="learning_rate by default")
+    embedding_learning_rate: float = Field(2e-3, gt=0)
     batch_size: int = Field(256, ge=1, description="rows of one task's batch")
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from conf.refusal import Refusal
 from etl.publish import file_hash, read_manifest, write_manifest
+from trainer.optimiser import TABLES, State
 from trainer.parts.embedding import Embedding, take_over_rows
 
 WEIGHTS, OPTIMISER = "weights.pt", "optimiser.pt"
@@ -17,10 +18,10 @@ WEIGHTS, OPTIMISER = "weights.pt", "optimiser.pt"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """weights: state_dict; optimiser: parameter name -> state; manifest: day, sizes, settings, masks, metrics, ..."""
+    """weights: state_dict; optimiser: see trainer/optimiser.py; manifest: day, sizes, settings, masks, metrics, ..."""
 
     weights: dict[str, Tensor]
-    optimiser: dict[str, dict[str, Tensor]]
+    optimiser: State
     manifest: dict[str, Any]
 
     @property
@@ -29,11 +30,10 @@ class Checkpoint:
         return dict(self.manifest["sizes"])
 
 
-def save(folder: Path, model: nn.Module, optimiser_state: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+def save(folder: Path, model: nn.Module, optimiser_state: State, manifest: Mapping[str, Any]) -> None:
     """Writes into a staging folder; publishing is the caller's."""
     torch.save({name: value.cpu() for name, value in model.state_dict().items()}, folder / WEIGHTS)
-    on_cpu = {name: {key: value.cpu() for key, value in state.items()} for name, state in optimiser_state.items()}
-    torch.save(on_cpu, folder / OPTIMISER)
+    torch.save(optimiser_state, folder / OPTIMISER)
     files = {name: file_hash(folder / name) for name in (WEIGHTS, OPTIMISER)}
     write_manifest(folder, {**manifest, "files": files})
 
@@ -52,8 +52,8 @@ def load(folder: Path, *, expected: Mapping[str, Any], remedy: str) -> Checkpoin
         if not (folder / name).is_file() or file_hash(folder / name) != digest:
             raise Refusal(f"{name} is damaged", where=folder, remedy="train this day again with --force")
     return Checkpoint(
-        weights=torch.load(folder / WEIGHTS, weights_only=True),
-        optimiser=torch.load(folder / OPTIMISER, weights_only=True),
+        weights=torch.load(folder / WEIGHTS, weights_only=True, map_location="cpu"),
+        optimiser=torch.load(folder / OPTIMISER, weights_only=True, map_location="cpu"),
         manifest=manifest,
     )
 
@@ -65,14 +65,15 @@ def _difference(found: Any, wanted: Any) -> str:
     return f"{found!r}, not {wanted!r}"
 
 
-def take_over(model: nn.Module, checkpoint: Checkpoint) -> dict[str, dict[str, Tensor]]:
+def take_over(model: nn.Module, checkpoint: Checkpoint) -> State:
     """Puts yesterday's weights into a freshly built model and returns its optimiser state, grown to the model's tables.
 
     Rows of ids that yesterday did not know keep their initial weights and start with a zero optimiser state.
     """
     segments = {f"{name}.table": part.segments for name, part in model.named_modules() if isinstance(part, Embedding)}
     fresh = model.state_dict()
-    state = {name: dict(of_parameter) for name, of_parameter in checkpoint.optimiser.items()}
+    state = {key: dict(of_adam) for key, of_adam in checkpoint.optimiser.items()}
+    tables = state.get(TABLES, {})
     with torch.no_grad():
         for name, old in checkpoint.weights.items():
             if name not in segments:
@@ -80,9 +81,12 @@ def take_over(model: nn.Module, checkpoint: Checkpoint) -> dict[str, dict[str, T
                 continue
             sizes = {feature: checkpoint.sizes[feature] for feature in segments[name]}
             take_over_rows(fresh[name], segments[name], old, sizes)
-            for key, value in state.get(name, {}).items():
+            grown = {}
+            for key, value in tables.get(name, {}).items():
+                grown[key] = value
                 if value.shape == old.shape:
-                    grown = torch.zeros_like(fresh[name], device="cpu")
-                    take_over_rows(grown, segments[name], value, sizes)
-                    state[name][key] = grown
+                    grown[key] = torch.zeros_like(fresh[name], device="cpu")
+                    take_over_rows(grown[key], segments[name], value, sizes)
+            if grown:
+                tables[name] = grown
     return state

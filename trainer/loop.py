@@ -8,6 +8,7 @@ import torch
 
 from trainer.batch import Batch
 from trainer.objective import Task
+from trainer.optimiser import TaskOptimiser
 from trainer.reader import Waiting
 from trainer.task_batches import task_batches
 from trainer.task_model import TaskModel
@@ -26,7 +27,7 @@ class Pass:
 
 def train_pass(
     model: TaskModel,
-    optimiser: torch.optim.Optimizer,
+    optimiser: TaskOptimiser,
     groups: Iterable[Batch],
     tasks: Sequence[Task],
     batch_size: int,
@@ -40,10 +41,10 @@ def train_pass(
     model.train()
     for task, batch in task_batches(_counted(groups, done), tasks, batch_size):
         batch = batch.to(device)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         loss = task.loss(model.logits(batch, task.name), batch)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        optimiser.step()
+        optimiser.step(task.name)
         sums[task.name] += loss.detach()
         done.batches[task.name] += 1
     done.losses = {name: float(total) / max(done.batches[name], 1) for name, total in sums.items()}

@@ -15,12 +15,13 @@ from conf.paths import Paths
 from conf.refusal import Refusal
 from conf.settings import Settings
 from etl.publish import identity, is_published, publish, read_manifest
-from trainer import mask_store, optimiser, vocabulary
+from trainer import mask_store, vocabulary
 from trainer.device import device
 from trainer.loop import train_pass
 from trainer.mask import Mask, prune
 from trainer.metrics import flatten
 from trainer.objective import Task
+from trainer.optimiser import TaskOptimiser
 from trainer.predict import metrics_by_task, predict
 from trainer.ranker import TASKS, build, snet_shapes, snet_weights
 from trainer.reader import Waiting, read
@@ -98,7 +99,7 @@ class Pruning:
         sizes = vocabulary.sizes(self.paths, self.training_days[-1])
         masks = dict.fromkeys(TASKS, mask)
         network = build(self.model, settings, sizes, settings.training.seed, masks).to(where)
-        adam = optimiser.build(network, self.model.optimiser)
+        adam = TaskOptimiser(network, [task.name], self.model.optimiser)
         for day in self.training_days:
             waiting = Waiting()
             seed = seed_of(settings.training.seed, "rows", day)

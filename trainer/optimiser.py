@@ -1,35 +1,50 @@
-"""Adam with a learning rate for the embeddings and one for everything above."""
+"""Adam: one state for the embedding tables, and one a task for everything above them.
 
-from collections.abc import Mapping
+With a state of its own, a task's step moves nothing that the task has no gradient for: a weight that its mask leaves
+out has zero moments and stays where it is, to the bit. One state for all tasks would let the momentum of one task move
+its weights during the other's batches. The tables are shared on purpose; their rows profit from one common state.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from conf.models import Optimiser
 
-
-def build(model: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
-    named = list(model.named_parameters())
-    tables = [(name, parameter) for name, parameter in named if name.endswith(".table")]
-    others = [(name, parameter) for name, parameter in named if not name.endswith(".table")]
-    embedding_rate = settings.embedding_learning_rate or settings.learning_rate
-    groups = [
-        {"params": tables, "lr": embedding_rate},
-        {"params": others, "lr": settings.learning_rate},
-    ]
-    return torch.optim.Adam(groups, fused=True)
+TABLES = "tables"
+State = dict[str, dict[str, dict[str, Tensor]]]
 
 
-def state_by_name(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
-    """Parameter name -> its state tensors; parameters that were never stepped are left out."""
-    return {
-        name: dict(optimiser.state[parameter])
-        for name, parameter in model.named_parameters()
-        if optimiser.state[parameter]
-    }
+class TaskOptimiser:
+    def __init__(self, model: nn.Module, tasks: Sequence[str], settings: Optimiser) -> None:
+        named = dict(model.named_parameters())
+        tables = [(name, parameter) for name, parameter in named.items() if name.endswith(".table")]
+        others = [(name, parameter) for name, parameter in named.items() if not name.endswith(".table")]
+        self._named = named
+        self._adams = {TABLES: torch.optim.Adam(tables, lr=settings.embedding_learning_rate, fused=True)}
+        for task in tasks:
+            self._adams[task] = torch.optim.Adam(others, lr=settings.learning_rate, fused=True)
 
+    def zero_grad(self) -> None:
+        for parameter in self._named.values():
+            parameter.grad = None
 
-def restore(model: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-    for name, parameter in model.named_parameters():
-        if name in state:
-            optimiser.state[parameter] = {key: value.clone() for key, value in state[name].items()}
+    def step(self, task: str) -> None:
+        """Moves the parameters that the task's batch gave a gradient."""
+        self._adams[TABLES].step()
+        self._adams[task].step()
+
+    def state(self) -> State:
+        """TABLES or task -> parameter name -> its state; parameters that were never stepped are left out."""
+        return {
+            key: {name: dict(adam.state[p]) for name, p in self._named.items() if p in adam.state}
+            for key, adam in self._adams.items()
+        }
+
+    def restore(self, state: Mapping[str, Mapping[str, Mapping[str, Tensor]]]) -> None:
+        for key, of_adam in state.items():
+            for name, values in of_adam.items():
+                parameter = self._named[name]
+                moved = {k: v.to(parameter.device) if k != "step" else v for k, v in values.items()}
+                self._adams[key].state[parameter] = moved

@@ -16,10 +16,11 @@ from conf import cli
 from conf.load import load_settings
 from conf.refusal import Refusal
 from etl.publish import identity, is_published, publish, read_manifest
-from trainer import checkpoint, optimiser, pictures, tracking, vocabulary
+from trainer import checkpoint, pictures, tracking, vocabulary
 from trainer.daily_run import DailyRun, add_model, open_run
 from trainer.loop import Pass, train_pass
 from trainer.metrics import flatten
+from trainer.optimiser import TaskOptimiser
 from trainer.predict import metrics_by_task, predict, write_predictions
 from trainer.reader import Waiting, read
 from trainer.seeding import seed_of
@@ -59,10 +60,10 @@ def train(run: DailyRun, day: date) -> None:
     first = day == settings.training.start
     metrics = {} if first else _predict_next_day(run, day)
     model = run.build(sizes)
-    adam = optimiser.build(model, run.model.optimiser)
+    adam = TaskOptimiser(model, model.tasks, run.model.optimiser)
     previous = None if first else run.load(day - STEP)
     if previous:
-        optimiser.restore(model, adam, checkpoint.take_over(model, previous))
+        adam.restore(checkpoint.take_over(model, previous))
     waiting = Waiting()
     rows = read(samples, settings.features, shuffle_seed=seed_of(settings.training.seed, "rows", day), waiting=waiting)
     done = train_pass(model, adam, rows, run.tasks, run.model.optimiser.batch_size, run.device, waiting)
@@ -86,7 +87,7 @@ def train(run: DailyRun, day: date) -> None:
     publish(
         paths,
         paths.model(run.family, run.name, day),
-        lambda staging: checkpoint.save(staging, model, optimiser.state_by_name(model, adam), manifest),
+        lambda staging: checkpoint.save(staging, model, adam.state(), manifest),
     )
     print(
         f"{run.family} {run.name} {day}: {done.rows:,} rows in {done.seconds:.1f} s; {_sentence(metrics)}", flush=True

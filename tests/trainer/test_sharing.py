@@ -2,9 +2,14 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from conf.models import Optimiser
+from conf.settings import Feature
 from trainer.mask import Mask
+from trainer.optimiser import TaskOptimiser
 from trainer.parts.cross import Cross
+from trainer.parts.embedding import Embedding
 from trainer.parts.sharing import SparseSharing, Towers
 
 TASKS = ("ctr", "cvr")
@@ -83,3 +88,20 @@ def test_cross_multiplies_the_pairs_by_hand():
     cross = Cross(["a", "b", "c"], ["c", "a"], dim=2)
     assert cross.width == 8
     assert cross(vectors).tolist() == [[1, 2, 3, 4, 5, 6, 5, 12]]
+
+
+def test_a_step_of_one_task_leaves_the_weights_masked_for_it_unchanged_to_the_bit():
+    masks = random_masks()
+    net = snet(masks)
+    table = Embedding([Feature(name="user", table="users")], {"user": 3}, dim=5, seed=0, name="e")
+    optimiser = TaskOptimiser(nn.ModuleList([table, net]), TASKS, Optimiser())
+    x = inputs()
+    for task in ("cvr", "ctr", "cvr", "ctr", "ctr"):  # momentum of one task must not move what the other leaves out
+        before = {layer: weight.detach().clone() for layer, weight in net.net.weights.items()}
+        optimiser.zero_grad()
+        net(x, task).square().mean().backward()
+        optimiser.step(task)
+        for layer, kept in masks[task].layers.items():
+            after = net.net.weights[layer].detach()
+            assert torch.equal(after[~kept], before[layer][~kept])
+            assert not torch.equal(after[kept], before[layer][kept])

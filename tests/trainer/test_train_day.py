@@ -77,7 +77,7 @@ def test_training_goes_on_from_the_day_before(settings, run):
     today = run.load(second)
     assert today.manifest["parent"] is not None
     # the shared table's optimiser state has seen the batches of both days and both tasks
-    steps = float(today.optimiser["embeddings.shared.table"]["step"])
+    steps = float(today.optimiser["tables"]["embeddings.shared.table"]["step"])
     assert steps == sum(parent.manifest["batches"].values()) + sum(today.manifest["batches"].values())
 
 

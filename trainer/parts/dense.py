@@ -24,10 +24,10 @@ class Dense(nn.Module):
         self._last_activation = last_activation
         for n, (inputs, outputs) in enumerate(pairwise(widths)):
             layer = f"layer{n}"
-            bound = 1 / math.sqrt(inputs)
+            bound = math.sqrt(6 / inputs)  # He et al. 2015, eq. 10: for ReLU
             random = generator(seed, name, layer)
             self.weights[layer] = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound, generator=random))
-            self.biases[layer] = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound, generator=random))
+            self.biases[layer] = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, masks: Mapping[str, Tensor] | None = None) -> Tensor:
         """x [B, in] to [B, out]; masks act functionally: the parameters are never written to."""
