@@ -99,7 +99,9 @@ def build_run(spark: SparkSession, settings: Settings, days: list[date], folder:
 def _refuse_empty(days: list[date], accounts: Accounts, totals: dict[date, dict[str, float]]) -> None:
     for day in days:
         if not accounts.get(("impressions", day)):
-            raise Refusal("the source has no impressions of that day", where=f"day {day}", remedy="bring its logs first")
+            raise Refusal(
+                "the source has no impressions of that day", where=f"day {day}", remedy="bring its logs first"
+            )
         if day not in totals:
             why = ", ".join(f"{n:,} {reason}" for reason, n in refused(accounts, "impressions", day).items())
             raise Refusal(f"no impression of that day is usable: {why}", where=f"day {day}", remedy="mend its logs")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +19,8 @@ from pyspark.sql import functions as F
 from conf.refusal import Refusal
 from conf.settings import Feature
 from etl.contract import FIRST_VALUE, LABELS, PADDING, UNSEEN, feature_columns
+
+Ints = npt.NDArray[np.int32]
 
 # what is only known after the impression; a source that offers it as a feature would leak the label
 FEEDBACK = {*LABELS, *LABELS.values(), "value", "is_click", "long_view"}
@@ -95,8 +98,8 @@ class Table:
     """Look-up table of one feature: value n has `ids[n]` from day `admitted[n]` (days since 1970) on."""
 
     values: pa.Array
-    ids: np.ndarray
-    admitted: np.ndarray
+    ids: Ints
+    admitted: Ints
 
 
 def lookup(snapshots: dict[date, pd.DataFrame]) -> dict[str, Table]:
@@ -143,7 +146,7 @@ def encode(rows: DataFrame, features: list[Feature], tables: dict[str, Table], s
     return chosen.mapInArrow(encoded, ddl)
 
 
-def feature_ids(feature: Feature, raw: pa.Array, table: Table | None, day: np.ndarray) -> list[pa.Array]:
+def feature_ids(feature: Feature, raw: pa.Array, table: Table | None, day: Ints) -> list[pa.Array]:
     """Ids of one feature, an int32 array for each of its columns."""
     if feature.kind == "numeric":
         value = raw.to_numpy(zero_copy_only=False)
@@ -160,7 +163,7 @@ def feature_ids(feature: Feature, raw: pa.Array, table: Table | None, day: np.nd
     return [pa.array(ids[:, n]) for n in range(feature.length)]
 
 
-def _look_up(values: pa.Array, table: Table | None, day: np.ndarray) -> np.ndarray:
+def _look_up(values: pa.Array, table: Table | None, day: Ints) -> Ints:
     if table is None or not len(table.values):
         return np.full(len(values), UNSEEN, dtype=np.int32)
     found = pc.index_in(values, value_set=table.values, skip_nulls=True)

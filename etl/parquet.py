@@ -16,7 +16,9 @@ ROWS_A_FILE = 250_000
 ROWS_A_GROUP = 16_384
 
 
-def write_partitions(rows: DataFrame, by: list[str], order: list[Column], folder: Path, files: Column | None = None) -> None:
+def write_partitions(
+    rows: DataFrame, by: list[str], order: list[Column], folder: Path, files: Column | None = None
+) -> None:
     """Writes `rows` below `folder` as <by>=.../part-<n>.parquet, each file in `order`; `files`: a row's file number."""
     number = F.lit(0) if files is None else files
     written = rows.withColumn("_file", number.cast("int"))

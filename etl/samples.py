@@ -59,5 +59,3 @@ def day_totals(rows: DataFrame) -> dict[date, dict[str, float]]:
     used = [F.sum(f"n_{name}").alias(f"n_{name}") for name in STEPS]
     found = rows.groupBy("dt").agg(F.count("*").alias("rows"), *used, *exact.values()).collect()
     return {row.dt: {name: row[name] for name in row.asDict() if name != "dt"} for row in found}
-
-

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from conf.settings import Settings
 from etl.sources import kuairand, simulated
@@ -17,6 +17,17 @@ def read(spark: SparkSession, settings: Settings, first: date, last: date) -> Ra
             return simulated.read(spark, settings, first, last)
         case "kuairand":
             return kuairand.read(spark, settings, first, last)
+        case _:
+            raise NotImplementedError(settings.source.kind)
+
+
+def users(spark: SparkSession, settings: Settings) -> DataFrame | None:
+    """The users table alone; None where the source knows no more of users than their ids."""
+    match settings.source.kind:
+        case "simulated":
+            return simulated.users(spark, settings)
+        case "kuairand":
+            return kuairand.users(spark, settings)
         case _:
             raise NotImplementedError(settings.source.kind)
 

@@ -2,7 +2,8 @@
 
 import csv
 import gzip
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
 from functools import lru_cache, reduce
 from pathlib import Path
 from typing import IO, Any
@@ -28,7 +29,11 @@ def described(path: Path, name: str) -> dict[str, Any]:
 
 
 def read_csv(
-    spark: SparkSession, paths: Iterable[Path], needed: Iterable[str], separator: str = ",", names: list[str] | None = None
+    spark: SparkSession,
+    paths: Iterable[Path],
+    needed: Iterable[str],
+    separator: str = ",",
+    names: list[str] | None = None,
 ) -> DataFrame:
     """All columns as text plus LINE. `names`: the columns of files without header.
 
@@ -139,17 +144,10 @@ def _refuse_truncated(path: Path, fields: int, separator: str) -> None:
 def _last_line(path: Path) -> str:
     """The last line, with its line end if it has one."""
     if path.suffix == ".gz":
-        last = ""
-        with _open(path) as file:
-            for last in _lines(file):
-                pass
-        return last
+        with _open(path) as text:
+            return next(iter(deque(text, maxlen=1)), "\n")
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - 1_000_000))
         lines = file.read().splitlines(keepends=True)
     return lines[-1].decode("utf-8", "replace") if lines else "\n"
-
-
-def _lines(file: IO[str]) -> Iterator[str]:
-    yield from file

@@ -46,6 +46,12 @@ def read(spark: SparkSession, settings: Settings, first: date, last: date) -> Ra
     )
 
 
+def users(spark: SparkSession, settings: Settings) -> DataFrame:
+    source = _source(settings)
+    _logs(source.path)
+    return _snapshot(spark, source.path / USERS, "user_id")
+
+
 def inputs(settings: Settings) -> list[dict[str, Any]]:
     folder = _source(settings).path
     return [files.described(path, path.name) for path in [*_logs(folder), folder / USERS, folder / ITEMS]]
@@ -63,7 +69,7 @@ def _logs(folder: Path) -> list[Path]:
         )
     logs = sorted(folder.glob(LOGS))
     for path in [*(logs or [folder / LOGS]), folder / USERS, folder / ITEMS]:
-        if not path.is_file() and not logs or not path.exists():
+        if (not path.is_file() and not logs) or not path.exists():
             raise Refusal("there is no such file", where=path, remedy="put the official CSVs of KuaiRand-Pure there")
     return logs
 

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from conf.refusal import Refusal
 from conf.settings import Settings, Simulated
-from etl.contract import EVENT_TABLES
+from etl.contract import BOOKKEEPING, EVENT_TABLES
 from etl.sources import world
 from etl.sources.base import RawTables
 from etl.sources.world import DAY_MS, EPOCH
@@ -22,14 +21,15 @@ from etl.sources.world import DAY_MS, EPOCH
 FIRST_DAY = date(2000, 1, 1)
 ACTIONS = {"video": ("like", "follow"), "shop": ("cart", "wish")}
 SCHEMA = {
-    "impressions": "impression_id string, user_id string, item_id string, ts bigint, day date, domain string, hour string",
+    "impressions": (
+        "impression_id string, user_id string, item_id string, ts bigint, day date, domain string, hour string"
+    ),
     "clicks": "impression_id string, ts bigint, day date",
     "actions": "impression_id string, ts bigint, day date, action string",
     "conversions": "impression_id string, ts bigint, day date, value double, converted int",
     "users": "user_id string, age string, gender string, region string",
     "items": "item_id string, author_id string, tags array<string>, duration_s double",
 }
-BOOKKEEPING = ", refused string, raw string"
 
 
 def read(spark: SparkSession, settings: Settings, first: date, last: date) -> RawTables:
@@ -48,17 +48,21 @@ def read(spark: SparkSession, settings: Settings, first: date, last: date) -> Ra
     return RawTables(**frames)
 
 
+def users(spark: SparkSession, settings: Settings) -> DataFrame:
+    assert isinstance(settings.source, Simulated)
+    return _frame(spark, world.world(settings.source).users, SCHEMA["users"])
+
+
 def inputs(settings: Settings) -> list[dict[str, Any]]:
     """The world's settings stand for what was read."""
     return [settings.source.model_dump(mode="json")]
 
 
 def _frame(spark: SparkSession, table: pd.DataFrame, schema: str) -> DataFrame:
-    table = table.reset_index(drop=True)
-    for missing in {"refused", "raw"} - set(table.columns):
-        table[missing] = None
-    columns = [part.split()[0] for part in (schema + BOOKKEEPING).split(", ")]
-    return spark.createDataFrame(table[columns], schema + BOOKKEEPING).select(*map(F.col, columns))
+    table = table.assign(**{name: None for name in BOOKKEEPING if name not in table.columns})
+    schema += "".join(f", {name} {kind}" for name, kind in BOOKKEEPING.items())
+    columns = [part.split()[0] for part in schema.split(", ")]
+    return spark.createDataFrame(table[columns], schema)
 
 
 def raw_day(settings: Simulated, which: date) -> dict[str, pd.DataFrame]:
@@ -112,7 +116,7 @@ def _dirtied(tables: dict[str, pd.DataFrame], random: np.random.Generator) -> di
     impressions.loc[some(impressions, 0.001), "ts"] += 3 * DAY_MS
     conversions.loc[some(conversions, 0.003), "value"] += 1.5
     no_length = some(conversions, 0.002)
-    conversions["refused"] = np.where(no_length, "zero duration", None)
+    conversions["refused"] = no_length.map({True: "zero duration", False: None})
     conversions.loc[no_length, "value"] = None
     for name, share in zip(EVENT_TABLES, (0.005, 0.003, 0.003, 0.003), strict=True):
         table = tables[name]
