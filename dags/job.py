@@ -35,9 +35,7 @@ class JobOperator(BaseOperator):  # type: ignore[misc]  # Airflow's own types ar
     def execute(self, context: Any) -> str:
         for flag, value in pairwise(self.arguments):
             if not value:
-                raise AirflowFailException(
-                    f"{flag} has no value: trigger this run with a logical date or the day param"
-                )
+                raise AirflowFailException(f"{flag} has no value: give the run a logical date or the param 'day'")
         done = self._hook.run_command([sys.executable, "-m", self.module, *self.arguments], cwd=str(PROJECT))
         if done.exit_code == REFUSED:
             raise AirflowFailException(done.output)

@@ -1,0 +1,56 @@
+# `make help` lists the targets. Everything is installed into .venv and made under lake/.
+SHELL := /bin/bash
+PYTHON ?= python3
+PY := .venv/bin/python
+STAMP := .venv/.installed
+export MLFLOW_DISABLE_TELEMETRY := true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo ui test lint bench clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## set up .venv; again only when pyproject.toml or constraints.txt change
+
+# The editable install is stamped with the two files it depends on, so it is redone when one of them changes.
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed and '$(PYTHON)' is not there: install it, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed and '$(PYTHON)' is $$($(PYTHON) -V 2>&1): install it, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is needed: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "setting up .venv (some minutes and 2.5 GB, once)"
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --progress-bar on -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Spark needs a Java of 17 or newer, found as Spark finds it: JAVA_HOME first, then the path.
+.PHONY: java
+java:
+	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; \
+	version=$$("$$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p'); \
+	[ "$${version:-0}" -ge 17 ] || { echo "Java 17 or newer is needed and '$$java' is $${version:+Java $$version}$${version:-not there}: install it (Debian, Ubuntu: apt install openjdk-17-jre-headless)" >&2; exit 1; }
+
+demo: java $(STAMP) ## the whole daily pipeline on a simulated world, in minutes; then the two UIs until Ctrl-C
+	@$(PY) -m dags.local.demo
+
+ui: $(STAMP) ## Airflow and MLflow over what is there, until Ctrl-C
+	@$(PY) -m dags.local.services
+
+test: java $(STAMP) ## all tests
+	@$(PY) -m pytest
+
+lint: $(STAMP) ## ruff and mypy
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+
+bench: java $(STAMP) ## how fast the reader is next to plain pyarrow, and how long training waits for it
+	@$(PY) -m tests.bench.reader
+
+clean: ## remove lake/: all that the demo and your runs made
+	rm -rf lake
+
+distclean: clean ## remove .venv and all caches too
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

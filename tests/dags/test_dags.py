@@ -1,0 +1,143 @@
+import copy
+import subprocess
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from dags.run_file import settings, validation_day
+from tests.dags.conftest import PROJECT
+
+
+def params_of(dag, given):
+    """The params as Airflow resolves them at a trigger."""
+    params = copy.deepcopy(dag.params)
+    params.update(given)
+    return params.validate()
+
+
+def order(dag):
+    return {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks}
+
+
+def test_the_dags_are_these_two(dags):
+    assert set(dags) == {"daily", "generate_masks"}
+
+
+def test_daily_makes_samples_masks_models_users_and_tags_in_order(dags):
+    assert order(dags["daily"]) == {
+        "build_samples": [],
+        "generate_masks": ["build_samples"],
+        "train_ranker": ["build_samples", "generate_masks"],
+        "train_tagger": ["train_ranker"],
+        "build_users": ["build_samples"],
+        "tag_users": ["build_users", "train_tagger"],
+    }
+
+
+def test_generate_masks_starts_with_the_samples(dags):
+    assert order(dags["generate_masks"]) == {"build_samples": [], "generate_masks": ["build_samples"]}
+
+
+def test_a_ranker_without_masks_has_no_mask_task():
+    script = "import dags.daily as d; print(sorted(d.dag.task_ids))"
+    said = _python(script, SPARSETAG_RANKER__MODEL="single")
+    assert said == "['build_samples', 'build_users', 'tag_users', 'train_ranker', 'train_tagger']"
+
+
+@pytest.mark.parametrize("dag_id", ["daily", "generate_masks"])
+def test_policy(dags, dag_id):
+    dag = dags[dag_id]
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+    assert dag.doc_md.strip().startswith("### ")
+    assert {task.owner for task in dag.tasks} == {"sparsetag"}
+    assert {task.retries for task in dag.tasks} == {settings().daily.retries}
+    assert {task.task_type for task in dag.tasks} == {"JobOperator"}
+
+
+def test_days_wait_for_the_day_before(dags):
+    assert all(task.depends_on_past for task in dags["daily"].tasks)
+
+
+def test_a_run_works_on_the_day_that_has_just_ended(dags):
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    timetable = coerce_to_core_timetable(dags["daily"].timetable)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(earliest=start, latest=None, catchup=True)
+    )
+    assert (info.logical_date, info.run_after) == (start, start + timedelta(days=1))
+
+
+def test_the_days_end_where_the_data_ends(dags):
+    dag = dags["daily"]
+    assert (dag.start_date.date(), dag.end_date.date()) == (date(2026, 1, 1), date(2026, 1, 9))
+
+
+def test_parsing_is_quick_and_imports_nothing_heavy():
+    script = (
+        "import sys, dags.daily, dags.generate_masks; "
+        "print([m for m in ('pyspark', 'torch', 'mlflow', 'petastorm', 'pyarrow', 'etl', 'trainer', 'tagging') "
+        "if m in sys.modules])"
+    )
+    started = time.monotonic()
+    assert _python(script) == "[]"
+    assert time.monotonic() - started < 30  # Airflow's own limit for one file; 2 s on an idle core
+
+
+NOT_DAYS = ["2026-01-01; touch /tmp/x", "$(date)", "2026-02-30", "20260101", "2026-1-1", "2026-01-01 ", "today", "", 5]
+
+
+@pytest.mark.parametrize("typed", NOT_DAYS)
+@pytest.mark.parametrize(("dag_id", "param"), [("daily", "day"), ("generate_masks", "from_day")])
+def test_what_is_no_day_is_refused_at_the_trigger(dags, dag_id, param, typed):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        params_of(dags[dag_id], {param: typed})
+
+
+def test_the_day_is_the_param_or_the_runs_own(dags):
+    task = dags["daily"].get_task("build_samples")
+
+    def arguments(**context):
+        return task.render_template(task.arguments, context)
+
+    config = ["--config", "conf/demo.toml", "--day"]
+    assert arguments(params=params_of(dags["daily"], {}), ds="2026-01-07") == [*config, "2026-01-07"]
+    assert arguments(params=params_of(dags["daily"], {"day": "2026-01-08"}), ds="2026-01-07")[-1] == "2026-01-08"
+    assert arguments(params=params_of(dags["daily"], {"day": "2026-01-08"}))[-1] == "2026-01-08"
+    assert arguments(params=params_of(dags["daily"], {}))[-1] == ""
+
+
+def test_generate_masks_covers_the_training_days_and_the_validation_day(dags):
+    task = dags["generate_masks"].get_task("build_samples")
+    rendered = task.render_template(task.arguments, {"params": params_of(dags["generate_masks"], {})})
+    assert rendered == ["--config", "conf/demo.toml", "--from", "2026-01-01", "--to", "2026-01-06"]
+    assert validation_day(settings()) == date(2026, 1, 6)
+
+
+def test_a_refused_job_fails_its_task_at_the_first_try(dags, database, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARSETAG_LAKE__ROOT", str(tmp_path))
+
+    run = dags["generate_masks"].test(run_conf={"from_day": "2026-01-05", "to_day": "2026-01-02"})
+
+    tasks = {task.task_id: task for task in run.get_task_instances()}
+    assert (tasks["build_samples"].state, tasks["build_samples"].try_number) == ("failed", 1)
+    assert tasks["build_samples"].max_tries == 1
+    assert tasks["generate_masks"].state == "upstream_failed"
+    assert list(tmp_path.iterdir()) == []
+
+
+def _python(script: str, **environment: str) -> str:
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]

@@ -1,0 +1,40 @@
+import json
+
+import pytest
+
+
+def job(*arguments: str):
+    from dags.job import JobOperator
+
+    return JobOperator(task_id="job", module="tests.dags.echo", arguments=arguments)
+
+
+def test_what_is_typed_reaches_the_job_as_one_word_and_no_shell(tmp_path):
+    typed = f"2026-01-01; touch {tmp_path}/x $(touch {tmp_path}/x) `touch {tmp_path}/x`"
+
+    said = job("0", "--day", typed).execute({})
+
+    assert json.loads(said) == ["0", "--day", typed]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_fails_for_good_and_shows_the_jobs_own_line():
+    from airflow.sdk.exceptions import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match=r'^\["2", "--day", "2026-01-01"\]$'):
+        job("2", "--day", "2026-01-01").execute({})
+
+
+def test_any_other_failure_may_be_tried_again():
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    with pytest.raises(AirflowException, match="ended with exit code 3") as failure:
+        job("3").execute({})
+    assert not isinstance(failure.value, AirflowFailException)
+
+
+def test_a_day_that_nobody_named_is_said_so():
+    from airflow.sdk.exceptions import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match="--day has no value: give the run a logical date or the param"):
+        job("0", "--day", "").execute({})
