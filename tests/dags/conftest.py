@@ -16,7 +16,6 @@ os.environ |= {
     "AIRFLOW_HOME": _HOME.name,
     "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
 }
 
 
