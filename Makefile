@@ -1,10 +1,18 @@
 # `make help` lists the targets. Everything is installed into .venv and made under lake/.
 SHELL := /bin/bash
-PYTHON ?= python3
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 PY := .venv/bin/python
 STAMP := .venv/.installed
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# of pip's many lines: how far it has got
+define PIP_PROGRESS
+/^Collecting/ && ++n % 40 == 0 { print "  " n " packages found" } \
+/^Installing collected/ { print "  installing " n " packages" } \
+/^Successfully installed/ { print "  done" } \
+{ fflush() }
+endef
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui test lint bench clean distclean
@@ -20,8 +28,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed and '$(PYTHON)' is $$($(PYTHON) -V 2>&1): install it, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is needed: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "setting up .venv (some minutes and 2.5 GB, once)"
-	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@$(PY) -m pip install --quiet --progress-bar on -c constraints.txt -e '.[dev]'
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@set -o pipefail; $(PY) -m pip install --progress-bar off -c constraints.txt -e '.[dev]' | awk '$(PIP_PROGRESS)'
 	@touch $@
 
 # Spark needs a Java of 17 or newer, found as Spark finds it: JAVA_HOME first, then the path.

@@ -80,7 +80,7 @@ def end_leftovers(marks: list[tuple[int, float]]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if process.create_time() == started:
-                _stop([process], process.children(recursive=True))
+                _stop([process, *process.children(recursive=True)])
 
 
 def _stop(ask: list[psutil.Process], also: Sequence[psutil.Process] = ()) -> None:

@@ -1,0 +1,71 @@
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conf.refusal import Refusal
+from dags.local import processes
+
+# starts a job in a session of its own, as Airflow's hook does, writes the job's id to a file and waits
+STARTS_A_JOB = """
+import subprocess, sys
+job = subprocess.Popen(["sleep", "300"], start_new_session=True)
+open(sys.argv[1], "w").write(str(job.pid))
+job.wait()
+"""
+
+
+def service_with_a_job(folder: Path) -> tuple[processes.Service, psutil.Process]:
+    note = folder / "pid"
+    service = processes.launch(
+        "service", [sys.executable, "-c", STARTS_A_JOB, str(note)], os.environ, cwd=folder, logs=folder
+    )
+    processes.wait_until(lambda: note.exists() and note.read_text() != "", [service])
+    return service, psutil.Process(int(note.read_text()))
+
+
+def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_busy_port_is_avoided():
+    with socket.socket() as busy:
+        busy.bind((processes.HOST, 0))
+        busy.listen()
+        taken = busy.getsockname()[1]
+        assert processes.free_port(taken) > taken
+    assert processes.free_port(taken) == taken
+
+
+def test_ending_a_service_ends_its_jobs_in_other_sessions(tmp_path):
+    service, job = service_with_a_job(tmp_path)
+    started = time.monotonic()
+
+    processes.end([service])
+
+    assert is_gone(service.process) and is_gone(job)
+    assert time.monotonic() - started < processes.END_S
+
+
+def test_a_service_that_ends_shows_the_end_of_its_log(tmp_path):
+    service = processes.launch("broken", ["ls", "/nowhere"], os.environ, cwd=tmp_path, logs=tmp_path)
+    with pytest.raises(Refusal, match=r"(?s)broken ended.*/nowhere.*No such file"):
+        processes.wait_until(lambda: False, [service])
+
+
+def test_what_a_killed_predecessor_left_is_ended_and_nobody_elses_process(tmp_path):
+    service, job = service_with_a_job(tmp_path)
+    bystander = subprocess.Popen(["sleep", "300"])
+    another_start = psutil.Process(bystander.pid).create_time() - 1
+    try:
+        processes.end_leftovers([(service.process.pid, service.process.create_time()), (bystander.pid, another_start)])
+        assert is_gone(service.process) and is_gone(job)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
