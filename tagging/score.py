@@ -52,13 +52,19 @@ def top_tags(export: Export, ids: Tensor, task: str, top_k: int, min_score: floa
 
 
 def best(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row, float32 [U, T] -> values and columns [U, k], best first; ties: lower column first.
+    """The k largest of each row, float32 [U, T] -> values and columns [U, k], best first; ties: lower column first."""
+    k = min(k, values.shape[1])
+    found, column = values.topk(min(k + 1, values.shape[1]), dim=1)
+    tied = (found[:, 1:] == found[:, :-1]).any(dim=1)  # among the k, or across the cut: topk leaves their order open
+    column = column[:, :k].clone()
+    column[tied] = _best_of_tied(values[tied], k)
+    return values.gather(1, column), column
 
-    Value and column are packed into one int64 that orders as the pair does, since topk leaves ties open.
-    """
+
+def _best_of_tied(values: Tensor, k: int) -> Tensor:
+    """Columns [U, k] by value and then by column, packed into one int64 that orders as the pair does."""
     tags = values.shape[1]
     bits = (values + 0.0).view(torch.int32)  # + 0.0 turns -0.0 into 0.0
     ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(torch.int64)
     keys = (ordered << 32) | torch.arange(tags - 1, -1, -1)
-    column = tags - 1 - (keys.topk(min(k, tags), dim=1).values & 0xFFFFFFFF)
-    return values.gather(1, column), column
+    return tags - 1 - (keys.topk(k, dim=1).values & 0xFFFFFFFF)

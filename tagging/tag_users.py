@@ -71,6 +71,12 @@ def _score(run: DailyRun, day: date, staged: dict[str, Path]) -> dict[str, dict[
     columns = columns_of(f for f in settings.features if f.table == "users")
     users = reader.check(folder, {**dict.fromkeys(columns, "int32"), "user_id": "string"})
     tags = vocabulary.values(paths, day, settings.tagger.tag_feature)
+    if read_manifest(folder, remedy="").get("vocabulary") != vocabulary.vocabulary_identity(paths, day):
+        raise Refusal(
+            "encoded by another vocabulary than the day's",
+            where=folder,
+            remedy=f"build it again: python -m etl.build_users --day {day} --force",
+        )
     if not tags:
         raise Refusal(
             f"no value of '{settings.tagger.tag_feature}' has an id yet",

@@ -111,7 +111,9 @@ def test_best_breaks_ties_by_the_order_of_the_tags() -> None:
     got, columns = score.best(values, 5)
     assert columns.tolist() == [[0, 2, 4, 5, 1], [2, 3, 1, 4, 0]]
     assert got.tolist() == [[0.5, 0.5, 0.0, 0.0, -0.25], [-1.0, -1.0, -2.0, -2.0, -3.0]]
-    assert score.best(values, 9)[1].shape == (2, 6)
+    assert score.best(values, 9)[1].tolist() == [[0, 2, 4, 5, 1, 3], [2, 3, 1, 4, 0, 5]]
+    # a tie across the cut: of three equal values the first is kept
+    assert score.best(torch.tensor([[0.1, 0.7, 0.7, 0.7, 0.9]]), 2)[1].tolist() == [[4, 1]]
 
 
 def test_top_tags_are_the_best_of_all_pairs() -> None:

@@ -19,7 +19,7 @@ from conf.paths import Paths
 from conf.refusal import Refusal
 from conf.settings import Lake, Settings, Spark, Tagging, Tracking
 from etl.contract import columns_of, users_schema
-from etl.publish import MANIFEST, file_hash, publish, read_manifest, write_manifest
+from etl.publish import MANIFEST, file_hash, identity, publish, read_manifest, write_manifest
 from tagging import tag_users as job
 from tests.tagging.trained import DEMO, FEATURES, SIZES, TAGS, literal, trained
 from trainer import checkpoint
@@ -62,7 +62,7 @@ def make_users(settings: Settings, files: list[list[int]]) -> None:
                 pyarrow.table({"user_id": [f"u{u:02d}" for u in users], **columns}, schema=schema), path
             )
             entries.append({"name": path.name, "rows": len(users), "sha256": file_hash(path)})
-        write_manifest(folder, {"rows": USERS, "files": entries})
+        write_manifest(folder, {"rows": USERS, "files": entries, "vocabulary": identity(paths.vocabulary(DAY))})
 
     paths = Paths(settings.lake.root)
     publish(paths, paths.users(DAY), write)
@@ -213,9 +213,17 @@ def break_vocabulary(paths: Paths) -> None:
     (paths.vocabulary(DAY) / MANIFEST).unlink()
 
 
+def users_of_another_vocabulary(paths: Paths) -> None:
+    path = paths.users(DAY) / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "vocabulary": "of yesterday"}))
+
+
 def other_vocabulary(paths: Paths) -> None:
+    """The vocabulary and the users table were made again, the model was not."""
     path = paths.vocabulary(DAY) / MANIFEST
     path.write_text(json.dumps({"sizes": {**SIZES, "tag": 30}}))
+    users = paths.users(DAY) / MANIFEST
+    users.write_text(json.dumps({**json.loads(users.read_text()), "vocabulary": identity(paths.vocabulary(DAY))}))
 
 
 def remove_model(paths: Paths) -> None:
@@ -231,6 +239,7 @@ def damage_model(paths: Paths) -> None:
     [
         (break_users, "users/dt=2026-01-03: not there", "etl.build_users"),
         (truncate_users, "part-1.parquet: not a whole Parquet file", "etl.build_users"),
+        (users_of_another_vocabulary, "users/dt=2026-01-03: encoded by another vocabulary", "etl.build_users"),
         (break_vocabulary, "vocabulary/dt=2026-01-03: not there", "etl.build_samples"),
         (other_vocabulary, "mvke/dt=2026-01-03: checkpoint of another vocabulary", "train a run of another name"),
         (remove_model, "mvke/dt=2026-01-03: not there", "trainer.train_day --family tagger --day 2026-01-03"),
