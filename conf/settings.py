@@ -157,6 +157,7 @@ class Training(Section):
         0, ge=0, description="seed of initial weights and row order; runs with seed > 0 carry it in their name"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: the GPU when there is one")
+    threads: int = Field(1, ge=1, description="CPU threads; small networks are fastest on one, and bits depend on it")
 
 
 class Masks(Section):

@@ -88,7 +88,7 @@ def open_run(settings: Settings, family: Literal["ranker", "tagger"], model_name
         model=model,
         tasks=tasks_of(model, settings),
         masks=masks,
-        device=device(settings.training.device),
+        device=device(settings.training),
     )
 
 

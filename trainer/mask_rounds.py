@@ -95,7 +95,7 @@ class Pruning:
     def _train_and_validate(self, task: Task, mask: Mask) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Metrics of the day after, and weights, of one epoch from the initial weights under the mask."""
         settings = self.settings
-        where = device(settings.training.device)
+        where = device(settings.training)
         sizes = vocabulary.sizes(self.paths, self.training_days[-1])
         masks = dict.fromkeys(TASKS, mask)
         network = build(self.model, settings, sizes, settings.training.seed, masks).to(where)
