@@ -46,7 +46,8 @@ def test_two_experts_one_field_by_hand() -> None:
 
     expert 1: V = leaky(1 * 2) = 2, upper layer [3, 0] * 2 + [0, 4] = (6, 4)
     expert 2: V = leaky(-1 * 2 + 1) = -0.01, upper layer [100, 0] * -0.01 + [1, -3] = (0, -3)
-    gate: Q = 1, K = ln 3 and 0, so the softmax is 3/4 and 1/4; E_u = 3/4 (6, 4) + 1/4 (0, -3) = (4.5, 2.25)
+    gate: tag (1, 0) has direction (sqrt(2), 0), so Q = sqrt(2) / sqrt(2) = 1; K = ln 3 and 0,
+      so the softmax is 3/4 and 1/4; E_u = 3/4 (6, 4) + 1/4 (0, -3) = (4.5, 2.25)
     tag (1, 0): cos = 4.5 / sqrt(4.5^2 + 2.25^2) = 2 / sqrt(5)
     """
     experts = VirtualKernelExperts(2, embedding_dim=1, attention_dim=1, hidden=[], output_dim=2, seed=0)
@@ -56,7 +57,7 @@ def test_two_experts_one_field_by_hand() -> None:
     put(experts.upper[0].weight, [[3, 0], [100, 0]])
     put(experts.upper[0].bias, [[0, 4], [1, -3]])
     gate = VirtualKernelGate(tag_dim=2, attention_dim=1, seed=0, name="gate")
-    put(gate.query.weights["layer0"], [1, 7])
+    put(gate.query.weights["layer0"], [0.5**0.5, 7])
     put(gate.query.biases["layer0"], [0])
     put(gate.key.weights["layer0"], [torch.log(torch.tensor(3.0))])
     put(gate.key.biases["layer0"], [0])
@@ -67,6 +68,7 @@ def test_two_experts_one_field_by_hand() -> None:
 
     torch.testing.assert_close(vectors, torch.tensor([[[6.0, 4.0], [0.0, -3.0]]]))
     torch.testing.assert_close(weights, torch.tensor([[0.75, 0.25]]))
+    torch.testing.assert_close(gate(100 * tag, experts.kernels), weights)  # the length of a tag vector says nothing
     user = (weights.unsqueeze(1) @ vectors).squeeze(1)
     torch.testing.assert_close(CosineScore(learned=False)(user, tag), torch.tensor([2 / 5**0.5]))
 

@@ -72,6 +72,8 @@ class VirtualKernelExperts(nn.Module):
 class VirtualKernelGate(nn.Module):
     """The VKG of one task: how much each of its experts counts for a tag (the softmax of eq. 7).
 
+    The query is made from the direction of E_T alone, at length sqrt(D): the cosine score leaves the length
+    of tag vectors open, and a gate that depends on it hardly tells tags apart while the vectors are short.
     The value of eq. 7 is the expert's output itself: a transformation V(E_u^k) of it can be absorbed
     by the last layers of the expert, which are its own.
     """
@@ -83,5 +85,6 @@ class VirtualKernelGate(nn.Module):
 
     def forward(self, tags: Tensor, kernels: Tensor) -> Tensor:
         """Tag vectors [B, D] and the task's virtual kernels [K, d] -> weights [B, K], each row sums to 1."""
-        query, key = F.leaky_relu(self.query(tags)), F.leaky_relu(self.key(kernels))
+        directions = F.normalize(tags, dim=-1) * math.sqrt(tags.shape[-1])
+        query, key = F.leaky_relu(self.query(directions)), F.leaky_relu(self.key(kernels))
         return (query @ key.T / math.sqrt(key.shape[-1])).softmax(dim=-1)
