@@ -73,6 +73,9 @@ class EventTable(Section):
     )
 
 
+_OTHER_TABLES = ("clicks", "actions", "conversions", "users", "items")
+
+
 class Events(Section):
     """Any CSV or Parquet event log, mapped by conf alone. See docs/your-data.md for worked examples."""
 
@@ -97,6 +100,41 @@ class Events(Section):
         if (self.clicks is None) == (not self.implied_clicks):
             raise ValueError("name a [source.clicks] table or set implied_clicks = true, exactly one of the two")
         return self
+
+    @model_validator(mode="after")
+    def _keys_are_mapped(self) -> "Events":
+        by_id, by_pair = {"impression_id"}, {"user_id", "item_id"}
+        of_step = {"ts"} | (by_id if self.match == "impression_id" else by_pair)
+        needed = {"impressions": {"ts"} | by_pair | of_step, "users": {"user_id"}, "items": {"item_id"}}
+        for name, table in self.tables().items():
+            if missing := sorted(needed.get(name, of_step) - set(table.map)):
+                raise ValueError(f"[source.{name}] map lacks {', '.join(missing)} (match = '{self.match}')")
+            if not table.header and not table.columns and table.format == "csv":
+                raise ValueError(f"[source.{name}] header = false needs columns: the names of the columns, in order")
+            if name in ("users", "items") and "{day" in table.path:
+                raise ValueError(f"[source.{name}] path: a table of {name} is one for all days; take {{day}} out")
+        return self
+
+    @model_validator(mode="after")
+    def _no_feedback_among_features(self) -> "Events":
+        keys = {"impression_id", "user_id", "item_id", "ts"}
+        feedback: dict[str, str] = {}
+        for name in ("clicks", "actions", "conversions"):
+            if (table := self.tables().get(name)) and table.path == self.impressions.path:
+                told_by = [*table.where, *(theirs for ours, theirs in table.map.items() if ours not in keys)]
+                feedback |= dict.fromkeys(told_by, name)
+        for ours, theirs in self.impressions.map.items():
+            if theirs in feedback and len(self.impressions.where.get(theirs, [])) != 1:
+                raise ValueError(
+                    f"[source.impressions] map: '{ours}' would leak '{theirs}', which tells of {feedback[theirs]};"
+                    " take it out"
+                )
+        return self
+
+    def tables(self) -> dict[str, EventTable]:
+        """The tables that are there, in the order of the chain."""
+        named = {name: getattr(self, name) for name in ("impressions", *_OTHER_TABLES)}
+        return {name: table for name, table in named.items() if table is not None}
 
 
 Source = Annotated[KuaiRand | Simulated | Events, Field(discriminator="kind")]
