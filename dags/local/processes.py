@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,15 +63,18 @@ def watch(services: list[Service]) -> None:
 def end(services: list[Service]) -> None:
     """Ends services in the order given, each with every process it started, in whichever session that runs.
 
-    What they run on behalf of somebody (processes of another session) ends first, so that the service can still
-    note how it ended.
+    What a service runs on behalf of somebody (processes of another session) is asked to end after the service itself
+    was, so that it starts nothing new and still notes how its last work ended.
     """
     for service in services:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            session = service.process.pid
-            family = service.process.children(recursive=True)
-            _stop([p for p in family if _session(p) not in (session, None)])
-            _stop([service.process], family)
+        family = set(_children(service.process))
+        _ask([service.process])
+        deadline = time.monotonic() + END_S
+        while service.process.poll() is None and time.monotonic() < deadline:
+            family |= set(_children(service.process))
+            _ask(process for process in family if _session(process) not in (service.process.pid, None))
+            time.sleep(0.2)
+        _kill([service.process, *family])
 
 
 def end_leftovers(marks: list[tuple[int, float]]) -> None:
@@ -80,19 +83,29 @@ def end_leftovers(marks: list[tuple[int, float]]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if process.create_time() == started:
-                _stop([process, *process.children(recursive=True)])
+                family = [process, *_children(process)]
+                _ask(family)
+                _kill(psutil.wait_procs(family, timeout=END_S)[1])
 
 
-def _stop(ask: list[psutil.Process], also: Sequence[psutil.Process] = ()) -> None:
-    """Asks processes to end and waits; kills what remains of them and of those they started."""
-    for process in ask:
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return list(process.children(recursive=True))
+    return []
+
+
+def _ask(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, alive = psutil.wait_procs([*ask, *also], timeout=END_S)
-    for process in alive:
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    processes = list(processes)
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=END_S)
+    psutil.wait_procs(processes, timeout=END_S)
 
 
 def _session(process: psutil.Process) -> int | None:

@@ -45,7 +45,7 @@ class Served:
     services: list[Service]
 
     def __str__(self) -> str:
-        return f"Airflow  {self.airflow}   user {USER}, password {self.password}\nMLflow   {self.mlflow}"
+        return f"Airflow  {self.airflow}   user {USER}, password {self.password}\nMLflow   {self.mlflow}/#/experiments"
 
 
 @contextlib.contextmanager
