@@ -1,0 +1,133 @@
+"""Algorithm 1, lines 1 to 10: nested rounds, the best one kept, resumable at any point."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import pytest
+import torch
+
+from conf.load import load_model
+from conf.refusal import Refusal
+from tests.trainer.tables import START, publish_days, sample_rows, sizes, write_samples
+from tests.trainer.test_train_day import bits, job
+from trainer import mask_store
+from trainer.generate_masks import generate
+from trainer.mask import Mask
+from trainer.mask_rounds import Pruning, Round, best_round
+from trainer.objective import ranking_tasks
+from trainer.ranker import build, snet_weights
+
+MODEL = load_model("sparse_weight")
+CTR, CVR = ranking_tasks(MODEL)
+
+
+def round_with(number, metric):
+    return Round(number, Mask({}), metric, {})
+
+
+@pytest.mark.parametrize(
+    ("task", "metrics", "chosen"),
+    [
+        (CTR, [0.9, 0.5, 0.7, 0.6], 2),  # higher AUC is better; round 0 is no candidate
+        (CVR, [0.1, 0.5, 0.7, 0.6], 1),  # lower MSE is better
+        (CTR, [0.9, 0.7, 0.7, 0.7], 1),  # a tie goes to the denser mask
+    ],
+)
+def test_the_best_pruned_round_is_chosen(task, metrics, chosen):
+    assert best_round(task, [round_with(n, metric) for n, metric in enumerate(metrics)]).number == chosen
+
+
+def test_rounds_are_nested_and_prune_their_share_of_mlp_weights_only(settings):
+    publish_days(settings, 3, rows=600)
+    for task in (CTR, CVR):
+        rounds = list(Pruning(settings, MODEL).rounds(task))
+        assert [r.number for r in rounds] == [0, 1, 2]
+        assert rounds[0].mask.kept == rounds[0].mask.size
+        for n, (outer, inner) in enumerate(pairwise(rounds), start=1):
+            assert inner.mask.nested_in(outer.mask)
+            assert inner.mask.pruned_share == pytest.approx(1 - 0.7**n, abs=2 / inner.mask.size)
+        # hidden layers and output, no embedding, no cross
+        assert list(rounds[0].mask.layers) == ["layer0", "layer1", "layer2"]
+
+
+def test_every_round_starts_from_the_same_initial_weights(settings):
+    """Line 6, re-initialise: with a learning rate of nearly nothing, all rounds prune what is small at the start."""
+    publish_days(settings, 3, rows=300)
+    tiny = MODEL.optimiser.model_copy(update={"learning_rate": 1e-12, "embedding_learning_rate": 1e-12})
+    frozen = MODEL.model_copy(update={"optimiser": tiny})
+    last = list(Pruning(settings, frozen).rounds(CTR))[-1].mask
+    initial = snet_weights(build(MODEL, settings, sizes(START), settings.training.seed))
+    values = torch.cat([w.abs().flatten() for w in initial.values()])
+    kept = torch.cat([layer.flatten() for layer in last.layers.values()])
+    assert values[kept].min() >= values[~kept].max()
+
+
+def test_masks_of_two_tasks_differ_and_are_published_with_their_history(settings):
+    publish_days(settings, 3, rows=1500)
+    generate(settings, MODEL, "sparse_weight")
+    masks, manifest = mask_store.read(mask_store.folder(settings), remedy="")
+    assert set(masks) == {"ctr", "cvr"}
+    assert any(not torch.equal(masks["ctr"].layers[n], masks["cvr"].layers[n]) for n in masks["ctr"].layers)
+    for task in ("ctr", "cvr"):
+        best = manifest["best_round"][task]
+        assert manifest["history"][task][best]["pruned_share"] == pytest.approx(masks[task].pruned_share)
+        assert [r["round"] for r in manifest["history"][task]] == [0, 1, 2]
+    assert not (settings.lake.root / "_rounds").exists() or not list((settings.lake.root / "_rounds").rglob("*.pt"))
+
+
+def test_finished_rounds_are_not_trained_again(settings):
+    publish_days(settings, 3, rows=600)
+    pruning = Pruning(settings, MODEL)
+    rounds = pruning.rounds(CTR)
+    next(rounds)
+    next(rounds)
+    kept = pruning.paths.mask_rounds("ranker", "v1") / "ctr" / "round=1" / "_MANIFEST.json"
+    changed = json.loads(kept.read_text()) | {"metric": 0.123}
+    kept.write_text(json.dumps(changed))
+    assert [r.metric for r in Pruning(settings, MODEL).rounds(CTR)][1] == 0.123
+
+
+def test_rounds_of_other_samples_are_done_again(settings):
+    days = publish_days(settings, 3, rows=600)
+    before = [r.metric for r in Pruning(settings, MODEL).rounds(CTR)]
+    write_samples(settings, days[0], sample_rows(settings, days[0], 600, seed=9))
+    assert [r.metric for r in Pruning(settings, MODEL).rounds(CTR)] != before
+
+
+def test_killed_in_the_middle_and_run_again_gives_the_same_bits(settings):
+    publish_days(settings, 3, rows=1500)
+    assert job("trainer.generate_masks").returncode == 0
+    folder = mask_store.folder(settings)
+    undisturbed = bits(folder)
+    shutil.rmtree(folder)
+    command = [sys.executable, "-m", "trainer.generate_masks", "--config", "conf/demo.toml"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    kept = settings.lake.root / "_rounds/ranker/v1/ctr/round=1/_MANIFEST.json"
+    while not kept.is_file() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not folder.exists()
+    again = job("trainer.generate_masks")
+    assert again.returncode == 0 and bits(folder) == undisturbed
+    assert "nothing to do" in job("trainer.generate_masks").stdout
+
+
+def test_a_model_without_masks_is_refused(settings):
+    done = job("trainer.generate_masks", "--model", "hard")
+    assert done.returncode == 2 and "'hard' uses no masks" in done.stderr
+
+
+def test_a_validation_day_of_one_class_is_refused_with_what_to_change(settings):
+    days = publish_days(settings, 3, rows=300)
+    unclicked = sample_rows(settings, days[2], 300)
+    unclicked[["click", "conversion", "converted", "action", "action_defined", "conversion_defined"]] = 0.0
+    write_samples(settings, days[2], unclicked)
+    with pytest.raises(Refusal, match="train_days"):
+        generate(settings, MODEL, "sparse_weight")
+    assert not mask_store.folder(settings).exists()
