@@ -57,9 +57,9 @@ with DAG(
     build_users = JobOperator(task_id="build_users", module="etl.build_users", arguments=of_day)
     tag_users = JobOperator(task_id="tag_users", module="tagging.tag_users", arguments=of_day)
 
-    chain(build_samples, [train_ranker, build_users])
-    chain(train_ranker, train_tagger, tag_users)
-    chain(build_users, tag_users)
+    # what needs what, and no more: the two models train side by side, on a core each
+    chain(build_samples, train_ranker)
+    chain(build_samples, [train_tagger, build_users], tag_users)
     if wants_masks(SETTINGS):
         generate_masks = JobOperator(task_id="generate_masks", module="trainer.generate_masks", arguments=common)
         chain(build_samples, generate_masks, train_ranker)

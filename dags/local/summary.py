@@ -42,7 +42,7 @@ def _table(settings: Settings, days: list[date]) -> list[str]:
     return lines
 
 
-_FIGURES = (("ctr", "auc"), ("ctr", "gauc"), ("cvr", "mse"), ("cvr", "auc"))
+_FIGURES = (("ctr", "auc"), ("ctr", "gauc_impressions"), ("cvr", "mse"), ("cvr", "auc"))
 
 
 def _figure(value: float | None) -> str:

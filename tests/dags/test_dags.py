@@ -30,7 +30,7 @@ def test_daily_makes_samples_masks_models_users_and_tags_in_order(dags):
         "build_samples": [],
         "generate_masks": ["build_samples"],
         "train_ranker": ["build_samples", "generate_masks"],
-        "train_tagger": ["train_ranker"],
+        "train_tagger": ["build_samples"],
         "build_users": ["build_samples"],
         "tag_users": ["build_users", "train_tagger"],
     }

@@ -17,7 +17,7 @@ def test_summary_tells_rows_refusals_metrics_and_tags(tmp_path, monkeypatch):
     refused = {"impressions": {"duplicate": 30, "null_key": 4}, "clicks": {}}
     for day in (FIRST, LAST):
         publish(paths.samples(day), {"rows": 20000, "quarantined": refused})
-    metrics = {"ctr": {"auc": 0.75, "gauc": None}, "cvr": {"auc": 0.625, "mse": 0.0625}}
+    metrics = {"ctr": {"auc": 0.75, "gauc_impressions": None}, "cvr": {"auc": 0.625, "mse": 0.0625}}
     publish(paths.predictions("ranker", "sparse_weight", LAST), {"metrics": metrics})
     publish(paths.users(LAST), {"rows": 3})
     tags = {"user_id": ["u2", "u1", "u1"], "tag": ["c", "b", "a"], "score": [0.5, 0.25, 0.75], "rank": [1, 2, 1]}
