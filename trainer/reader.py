@@ -95,7 +95,7 @@ def _batch(group: dict[str, NDArray[Any]], columns: Sequence[str], labels: Seque
         ids[:, n] = group[column]
     return Batch(
         ids=torch.from_numpy(ids),
-        labels={name: torch.from_numpy(group[name].astype(np.float32)) for name in labels},
+        labels={name: torch.from_numpy(group[name].astype(np.float32, copy=False)) for name in labels},
         keys={name: group[name] for name in keys},
     )
 
