@@ -9,7 +9,7 @@ from datetime import date
 from functools import reduce
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from conf.refusal import Refusal
@@ -24,17 +24,19 @@ def take(tables: RawTables, impressions: DataFrame, steps: DataFrame, snapshots:
 
     `impressions`, `steps` and `snapshots` carry `reason`; `steps` also `table` and `dt`.
     """
-    own, no_day = F.col("day").alias("own"), F.lit(None).cast("date")
-    given = [t.groupBy(F.lit(n).alias("table"), own).count() for n, t in tables.events().items()]
-    given += [t.groupBy(F.lit(n).alias("table"), no_day.alias("own")).count() for n, t in tables.snapshots().items()]
-    of_impressions = impressions.groupBy(F.lit("impressions").alias("table"), own, F.col("day").alias("dt"), "reason")
-    judged = [of_impressions.count(), steps.groupBy("table", own, "dt", "reason").count()]
-    for name, table in snapshots.items():
-        grouped = table.groupBy(F.lit(name).alias("table"), no_day.alias("own"), no_day.alias("dt"), "reason")
-        judged.append(grouped.count())
-    sides = [(t, "given") for t in given] + [(t, "judged") for t in judged]
-    marked = [t.withColumn("side", F.lit(side)) for t, side in sides]
-    rows = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), marked).collect()
+    no_day = F.lit(None).cast("date")
+
+    def marked(side: str, rows: DataFrame, table: Column, own: Column, dt: Column, reason: Column) -> DataFrame:
+        columns = {"side": F.lit(side), "table": table, "own": own, "dt": dt, "reason": reason}
+        return rows.select(*(column.alias(name) for name, column in columns.items()))
+
+    day, reason, nothing = F.col("day"), F.col("reason"), F.lit(None).cast("string")
+    sides = [marked("given", t, F.lit(name), day, no_day, nothing) for name, t in tables.events().items()]
+    sides += [marked("given", t, F.lit(name), no_day, no_day, nothing) for name, t in tables.snapshots().items()]
+    sides.append(marked("judged", impressions, F.lit("impressions"), day, day, reason))
+    sides.append(marked("judged", steps, F.col("table"), day, F.col("dt"), reason))
+    sides += [marked("judged", t, F.lit(name), no_day, no_day, reason) for name, t in snapshots.items()]
+    rows = reduce(DataFrame.unionByName, sides).groupBy("side", "table", "own", "dt", "reason").count().collect()
     _compare(rows)
     accounts: Accounts = defaultdict(Counter)
     for row in rows:

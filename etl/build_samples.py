@@ -75,8 +75,7 @@ def build_run(spark: SparkSession, settings: Settings, days: list[date], folder:
     """Reads once, judges, counts, encodes, writes aside to `folder`; then publishes day by day."""
     paths = Paths(settings.lake.root)
     previous = vocabulary.before(paths, settings, days[0])
-    margin = timedelta(days=attribution.window_days(settings.attribution))
-    tables = sources.read(spark, settings, days[0] - margin, days[-1] + margin)
+    tables = sources.read(spark, settings, days[0], days[-1], attribution.window_days(settings.attribution))
     parts = assemble(tables, settings, days[0], days[-1])
     accounts = take(tables, parts.impressions, parts.steps, parts.snapshots)
     totals = day_totals(parts.rows)
@@ -120,7 +119,7 @@ def _snapshots(
 def _manifest(
     settings: Settings, day: date, accounts: Accounts, totals: dict[str, float], snapshot: pd.DataFrame
 ) -> dict[str, Any]:
-    margin = timedelta(days=attribution.window_days(settings.attribution))
+    margin = attribution.window_days(settings.attribution)
     schema = samples_schema(settings.features)
     places = {table: (table, None if table in features.KEYS else day) for table in RAW}
     return {
@@ -132,7 +131,7 @@ def _manifest(
         "schema": schema,
         "schema_hash": day_files.fingerprint(schema),
         "vocabulary": vocabulary.sizes(snapshot, settings.features),
-        "inputs": sources.inputs(settings, day - margin, day + margin),
+        "inputs": sources.inputs(settings, day, margin),
         "settings_hash": day_files.settings_hash(settings),
     }
 

@@ -24,10 +24,6 @@ class Assembled:
     snapshots: dict[str, DataFrame]
     rows: DataFrame
 
-    def release(self) -> None:
-        for frame in (self.impressions, self.steps, self.rows, *self.snapshots.values()):
-            frame.unpersist()
-
 
 def assemble(tables: RawTables, settings: Settings, first: date, last: date) -> Assembled:
     """Judges everything that was read; `rows` are those of the days asked for."""

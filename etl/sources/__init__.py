@@ -6,19 +6,22 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from conf.settings import Settings
-from etl.sources import kuairand, simulated
+from etl.sources import events, kuairand, simulated
 from etl.sources.base import RawTables
 
 
-def read(spark: SparkSession, settings: Settings, first: date, last: date) -> RawTables:
-    """The raw tables with the events of a range of days; raises Refusal for files that cannot be used."""
+def read(spark: SparkSession, settings: Settings, first: date, last: date, margin: int) -> RawTables:
+    """The raw tables, with the events of a range of days and of `margin` days around it.
+
+    Raises Refusal for files that cannot be used.
+    """
     match settings.source.kind:
         case "simulated":
-            return simulated.read(spark, settings, first, last)
+            return simulated.read(spark, settings, first, last, margin)
         case "kuairand":
-            return kuairand.read(spark, settings, first, last)
-        case _:
-            raise NotImplementedError(settings.source.kind)
+            return kuairand.read(spark, settings, first, last, margin)
+        case "events":
+            return events.read(spark, settings, first, last, margin)
 
 
 def users(spark: SparkSession, settings: Settings) -> DataFrame | None:
@@ -28,16 +31,16 @@ def users(spark: SparkSession, settings: Settings) -> DataFrame | None:
             return simulated.users(spark, settings)
         case "kuairand":
             return kuairand.users(spark, settings)
-        case _:
-            raise NotImplementedError(settings.source.kind)
+        case "events":
+            return events.users(spark, settings)
 
 
-def inputs(settings: Settings, first: date, last: date) -> list[dict[str, Any]]:
-    """What a range of days is read from, for its manifest: path, bytes and sha256 of each file."""
+def inputs(settings: Settings, day: date, margin: int) -> list[dict[str, Any]]:
+    """What a day and `margin` days around it are read from, for the manifest: path, bytes and sha256 of each file."""
     match settings.source.kind:
         case "simulated":
             return simulated.inputs(settings)
         case "kuairand":
             return kuairand.inputs(settings)
-        case _:
-            raise NotImplementedError(settings.source.kind)
+        case "events":
+            return events.inputs(settings, day, margin)

@@ -4,7 +4,7 @@
 statistics per video are not read: they know the future.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,14 @@ NUMBERS = ["date", "hourmin", "time_ms", "play_time_ms", "duration_ms", *FLAGS]
 REQUIRED = ["date", "play_time_ms", "duration_ms", *FLAGS]
 
 
-def read(spark: SparkSession, settings: Settings, first: date, last: date) -> RawTables:
+def read(spark: SparkSession, settings: Settings, first: date, last: date, margin: int) -> RawTables:
     source = _source(settings)
     text = files.read_csv(spark, _logs(source.path), ["user_id", "video_id", "tab", *NUMBERS])
     parsed = {name: F.col(name).try_cast("bigint") for name in NUMBERS}
     parsed["date"] = _date(F.col("date"))
     files.refuse_mistyped(text, parsed, source.path / LOGS)
-    rows = _rows(text, parsed, settings).where(F.col("day").between(first, last)).cache()
+    around = timedelta(days=margin)
+    rows = _rows(text, parsed, settings).where(F.col("day").between(first - around, last + around)).cache()
     good = rows.where("refused is null")
     return RawTables(
         impressions=_impressions(rows),

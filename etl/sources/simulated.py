@@ -32,12 +32,13 @@ SCHEMA = {
 }
 
 
-def read(spark: SparkSession, settings: Settings, first: date, last: date) -> RawTables:
-    """The events of a range of days. Raises Refusal before 2000-01-01."""
+def read(spark: SparkSession, settings: Settings, first: date, last: date, margin: int) -> RawTables:
+    """The events of a range of days and `margin` days around it. Raises Refusal before 2000-01-01."""
     source = settings.source
     assert isinstance(source, Simulated)
     if first < FIRST_DAY:
         raise Refusal(f"the world begins on {FIRST_DAY}", where=f"day {first}", remedy="choose a later day")
+    first, last = max(FIRST_DAY, first - timedelta(days=margin)), last + timedelta(days=margin)
     # steps that follow an impression after midnight lie in the next day
     shown = [raw_day(source, first + timedelta(days=n)) for n in range(-1, (last - first).days + 1)]
     events = {name: pd.concat([tables[name] for tables in shown], ignore_index=True) for name in EVENT_TABLES}
