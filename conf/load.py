@@ -41,7 +41,6 @@ def load_settings(path: str | Path) -> Settings:
         raise _refusal(path, error, Settings) from None
     for section in (settings.ranker, settings.tagger):
         load_model(section.model, used_in=path)
-    _refuse_unknown_cross(settings, path)
     return settings
 
 
@@ -74,17 +73,6 @@ def _refuse_unknown_overrides() -> None:
             close = difflib.get_close_matches(section, sections, n=1)
             hint = f"did you mean {close[0]}__...?" if close else "unset it"
             raise Refusal("no such section", where=f"environment variable {variable}", remedy=hint)
-
-
-def _refuse_unknown_cross(settings: Settings, path: Path) -> None:
-    model = load_model(settings.ranker.model)
-    names = {f.name for f in settings.features}
-    if isinstance(model, RankerModel) and (missing := [n for n in model.cross if n not in names]):
-        raise Refusal(
-            f"model '{settings.ranker.model}' crosses features that the run file lacks: {', '.join(missing)}",
-            where=path,
-            remedy="add them under [[features]] or choose another model",
-        )
 
 
 def _refusal(path: Path, error: ValidationError, root: type[BaseModel]) -> Refusal:

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from conf.settings import Name, Section
+from conf.settings import Section
 
 
 class Optimiser(Section):
     learning_rate: float = Field(1e-3, gt=0)
     embedding_learning_rate: float = Field(2e-3, gt=0)
-    batch_size: int = Field(256, ge=1, description="rows of one task's batch")
+    batch_size: int = Field(128, ge=1, description="rows of one task's batch")
 
 
 class Task(Section):
@@ -26,9 +26,6 @@ class RankerModel(Section):
     )
     objective: Literal["ctr_cvr"] = "ctr_cvr"
     embedding_dim: int = Field(16, ge=1)
-    cross: list[Name] = Field(
-        default_factory=list, description="features whose pairwise element-wise products join the embeddings"
-    )
     hidden: list[int] = Field([256, 128, 64], min_length=1, description="widths of the hidden layers")
     shared_layers: int = Field(0, ge=0, description="hard only: how many of the hidden layers are shared")
     optimiser: Optimiser = Optimiser()
@@ -43,8 +40,6 @@ class RankerModel(Section):
             raise ValueError("shared_layers > 0 goes with sharing = 'hard', and only with it")
         if self.shared_layers > len(self.hidden):
             raise ValueError(f"shared_layers = {self.shared_layers} but there are {len(self.hidden)} hidden layers")
-        if len(self.cross) == 1:
-            raise ValueError("cross needs at least two features, or none")
         return self
 
 

@@ -166,6 +166,9 @@ class Feature(Section):
     column: str | None = Field(None, description="column of the raw table; the feature's name by default")
     length: int = Field(1, ge=1, description="multi only: values kept per row, the rest is cut")
     boundaries: list[float] = Field(default_factory=list, description="numeric only: ascending bucket boundaries")
+    cross: bool = Field(
+        False, description="takes part in the cross: element-wise products of every pair of such features"
+    )
     min_count: int | None = Field(None, ge=1, description="admission threshold; [vocabulary] min_count by default")
 
     @model_validator(mode="after")

@@ -111,10 +111,12 @@ def fingerprint(content: Any) -> str:
 
 
 def settings_hash(settings: Settings) -> str:
-    """Of all that decides what a day's tables hold. Where the files lie does not: their hashes are in the manifest."""
+    """Of all that decides what a day's tables hold. Where the files lie does not: their hashes are in the manifest;
+    which features are crossed is the model's affair."""
     sections = {"source", "attribution", "labels", "vocabulary", "features"}
     chosen = settings.model_dump(mode="json", include=sections)
     chosen["start"] = str(settings.training.start)
+    chosen["features"] = [feature.model_dump(mode="json", exclude={"cross"}) for feature in settings.features]
     return fingerprint(_without_paths(chosen))
 
 

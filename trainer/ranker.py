@@ -35,8 +35,7 @@ class Ranker(TaskModel):
 
 def snet_shapes(model: RankerModel, settings: Settings) -> dict[str, list[int]]:
     """Layer -> [out, in] of the weights that masks cover, known without building the network."""
-    names = [feature.name for feature in settings.features]
-    widths = [Cross(names, model.cross, model.embedding_dim).width, *model.hidden, 1]
+    widths = [Cross(settings.features, model.embedding_dim).width, *model.hidden, 1]
     return {f"layer{n}": [widths[n + 1], widths[n]] for n in range(len(widths) - 1)}
 
 
@@ -51,8 +50,7 @@ def build(
     model: RankerModel, settings: Settings, sizes: Mapping[str, int], seed: int, masks: Mapping[str, Mask] | None = None
 ) -> Ranker:
     """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every task."""
-    names = [feature.name for feature in settings.features]
-    cross = Cross(names, model.cross, model.embedding_dim)
+    cross = Cross(settings.features, model.embedding_dim)
     own = model.sharing == "single"
     embeddings = {
         name: Embedding(settings.features, sizes, model.embedding_dim, seed, f"embedding/{name}")

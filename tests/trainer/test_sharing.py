@@ -85,7 +85,7 @@ def test_without_a_bottom_nothing_is_shared():
 
 def test_cross_multiplies_the_pairs_by_hand():
     vectors = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]])
-    cross = Cross(["a", "b", "c"], ["c", "a"], dim=2)
+    cross = Cross([Feature(name=n, table="items", cross=n != "b") for n in "abc"], dim=2)
     assert cross.width == 8
     assert cross(vectors).tolist() == [[1, 2, 3, 4, 5, 6, 5, 12]]
 

@@ -6,17 +6,19 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
+from conf.settings import Feature
+
 
 class Cross(nn.Module):
-    """[B, F, dim] to [B, (F + P) * dim]: all vectors, then the products of every pair among the crossed features."""
+    """[B, F, dim] to [B, (F + P) * dim]: all vectors, then the products of every pair of features with cross = true."""
 
     left: Tensor
     right: Tensor
 
-    def __init__(self, names: Sequence[str], crossed: Sequence[str], dim: int) -> None:
+    def __init__(self, features: Sequence[Feature], dim: int) -> None:
         super().__init__()
-        pairs = list(combinations([names.index(name) for name in crossed], 2))
-        self.width = (len(names) + len(pairs)) * dim
+        pairs = list(combinations([n for n, feature in enumerate(features) if feature.cross], 2))
+        self.width = (len(features) + len(pairs)) * dim
         self.register_buffer("left", torch.tensor([a for a, _ in pairs], dtype=torch.long), persistent=False)
         self.register_buffer("right", torch.tensor([b for _, b in pairs], dtype=torch.long), persistent=False)
 
