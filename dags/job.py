@@ -13,7 +13,7 @@ from dags.run_file import PROJECT
 
 REFUSED = 2  # exit code of conf.cli.run and of argparse: the input is wrong, so trying again is of no use
 
-# JSON schema of a day typed at a trigger. The jobs check it again: a pattern knows no calendar.
+# JSON schema of a day typed at a trigger. The pattern is for forms that do not check formats; the jobs check it again.
 DAY = {"format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
 
 

@@ -11,19 +11,21 @@ import pytest
 from conf.refusal import Refusal
 from dags.local import processes
 
-# starts a job in a session of its own, as Airflow's hook does, writes the job's id to a file and waits
+# As Airflow's scheduler does: starts a job in a session of its own, notes the job's id, and when asked to end
+# waits for the job and notes how it ended.
 STARTS_A_JOB = """
-import subprocess, sys
+import pathlib, signal, subprocess, sys
+signal.signal(signal.SIGTERM, lambda *_: None)
 job = subprocess.Popen(["sleep", "300"], start_new_session=True)
-open(sys.argv[1], "w").write(str(job.pid))
-job.wait()
+pathlib.Path(sys.argv[1], "pid").write_text(str(job.pid))
+pathlib.Path(sys.argv[1], "ended").write_text(str(job.wait()))
 """
 
 
 def service_with_a_job(folder: Path) -> tuple[processes.Service, psutil.Process]:
     note = folder / "pid"
     service = processes.launch(
-        "service", [sys.executable, "-c", STARTS_A_JOB, str(note)], os.environ, cwd=folder, logs=folder
+        "service", [sys.executable, "-c", STARTS_A_JOB, str(folder)], os.environ, cwd=folder, logs=folder
     )
     processes.wait_until(lambda: note.exists() and note.read_text() != "", [service])
     return service, psutil.Process(int(note.read_text()))
@@ -42,13 +44,14 @@ def test_a_busy_port_is_avoided():
     assert processes.free_port(taken) == taken
 
 
-def test_ending_a_service_ends_its_jobs_in_other_sessions(tmp_path):
+def test_ending_a_service_ends_its_jobs_in_other_sessions_and_lets_it_note_that(tmp_path):
     service, job = service_with_a_job(tmp_path)
     started = time.monotonic()
 
     processes.end([service])
 
     assert is_gone(service.process) and is_gone(job)
+    assert (tmp_path / "ended").read_text() == "-15"
     assert time.monotonic() - started < processes.END_S
 
 
