@@ -1,0 +1,30 @@
+"""What all tests share: one Spark session, and the real data where it is there."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from conf.settings import Spark
+from etl.session import session
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """Jobs called by a test find this session running and leave it so."""
+    with session(Spark(master="local[2]", driver_memory="1g", shuffle_partitions=2)) as built:
+        yield built
+
+
+@pytest.fixture(scope="session")
+def kuairand() -> Path:
+    """The folder of the official CSVs: $SPARSETAG_TEST_DATA, or shared/data/kuairand beside the project."""
+    named = os.environ.get("SPARSETAG_TEST_DATA")
+    folder = Path(named) if named else PROJECT.parent / "shared" / "data" / "kuairand"
+    if not folder.is_dir():
+        pytest.skip("needs the real data: set SPARSETAG_TEST_DATA to a folder with the CSVs of KuaiRand-Pure")
+    return folder

@@ -1,0 +1,186 @@
+"""The job on the simulated world: what it publishes, a range against its days, kills, re-runs, refusals."""
+
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from conf.refusal import Refusal
+from etl import build_samples, build_users
+from etl.contract import LABELS, RAW, samples_schema, users_schema
+from etl.sources import simulated, world
+from tests.etl import runs
+
+ONE, TWO, THREE = (runs.DAY + timedelta(days=n) for n in range(3))
+STEPS = ("clicks", "actions", "conversions")
+
+
+def make(root: Path, **changes):
+    return runs.settings(root, {**runs.SIMULATED, **changes})
+
+
+@pytest.fixture(scope="module")
+def built(spark, tmp_path_factory):
+    """Three days in one pass."""
+    made = make(tmp_path_factory.mktemp("range"))
+    build_samples.build(made, [ONE, TWO, THREE])
+    return made
+
+
+def test_a_range_gives_the_bytes_of_its_days_one_by_one(spark, built, tmp_path):
+    by_day = make(tmp_path)
+    for day in (ONE, TWO, THREE):
+        build_samples.build(by_day, [day])
+    found = runs.contents(by_day.lake.root)
+    assert found == runs.contents(built.lake.root)
+    # samples and vocabulary with a manifest each, quarantine of six tables likewise
+    assert len(found) == 3 * 2 * (1 + 1 + len(RAW))
+
+
+def test_samples_have_the_columns_types_and_order_of_the_contract(built):
+    schema = pq.read_schema(built.lake.root / f"samples/dt={ONE}/part-00000.parquet")
+    types = {"string": "string", "bigint": "int64", "float": "float", "int": "int32"}
+    assert [(f.name, str(f.type)) for f in schema] == [
+        (name, types[kind]) for name, kind in samples_schema(built.features).items()
+    ]
+
+
+def test_rows_in_are_rows_out_and_rows_quarantined_for_every_table_and_day(built):
+    for day in (ONE, TWO, THREE):
+        told = runs.manifest(built, day)
+        held = {table: len(runs.quarantine(built, table, day)) for table in RAW}
+        assert held == {table: sum(reasons.values()) for table, reasons in told["quarantined"].items()}
+        assert told["rows_in"]["impressions"] == told["rows"] + held["impressions"]
+    # nothing is lost between days: three days hold every row that the world's days have for them
+    raw = [simulated.raw_day(built.source, day) for day in (ONE, TWO, THREE)]
+    for table in ("impressions", "clicks"):
+        of_their_day = sum(len(tables[table]) for tables in raw)
+        assert sum(runs.manifest(built, day)["rows_in"][table] for day in (ONE, TWO, THREE)) == pytest.approx(
+            of_their_day, abs=0 if table == "impressions" else 6
+        )
+
+
+def test_labels_are_what_happened_in_the_world(built):
+    shown = world.day(built.source, TWO)
+    truth = pd.DataFrame(
+        {"click": shown.click, "action": shown.action, "conversion": shown.conversion}, index=shown.impression_id
+    ).astype("float32")
+    found = runs.samples(built, TWO)
+    assert len(found) > 0.98 * len(truth)
+    truth = truth.loc[found.index]
+    assert (found["click"] == truth["click"]).all()
+    assert (found["action"] == truth["action"]).all()
+    defined = found["conversion_defined"] == 1
+    assert (found.loc[defined, "conversion"] == truth.loc[defined, "conversion"]).all()
+    assert (found.loc[defined, "click"] == 1).all()
+    # an undefined label is 0
+    for label, defined_by in LABELS.items():
+        assert (found.loc[found[defined_by] == 0, label] == 0).all()
+
+
+def test_ids_are_those_of_the_days_vocabulary_and_never_change(built):
+    users = None
+    for day in (ONE, TWO, THREE):
+        of_day = runs.vocabulary(built, day)
+        ids = of_day[of_day.feature == "user_id"].set_index("value")["id"].dropna().astype(int)
+        found = runs.samples(built, day)
+        assert (found["f_user_id"] == found["user_id"].map(ids).fillna(1)).all()
+        assert users is None or ids.loc[users.index].equals(users)
+        users = ids
+    assert sorted(users) == list(range(2, len(users) + 2))
+    assert runs.manifest(built, THREE)["vocabulary"]["user_id"] == len(users) + 2
+
+
+def test_a_vocabulary_counts_the_impressions_of_samples_up_to_its_day(built):
+    seen = pd.concat([runs.samples(built, day) for day in (ONE, TWO)])["item_id"].value_counts()
+    of_day = runs.vocabulary(built, TWO)
+    items = of_day[of_day.feature == "item_id"].set_index("value")
+    assert items["count"].to_dict() == seen.to_dict()
+    assert (items["id"].notna() == (items["count"] >= 2)).all()
+
+
+def test_rows_lie_in_the_order_of_their_hash_not_of_time(spark, built):
+    found = list(runs.samples(built, ONE).index)
+    keyed = spark.createDataFrame([(i,) for i in found], "i string").selectExpr("i", "xxhash64(i) as h").collect()
+    assert found == [row.i for row in sorted(keyed, key=lambda row: (row.h, row.i))]
+
+
+def test_a_second_run_skips_and_a_forced_one_writes_the_same_bytes(spark, built, capsys):
+    before = runs.contents(built.lake.root)
+    build_samples.build(built, [ONE, TWO])
+    assert capsys.readouterr().out.count("there already") == 2
+    build_samples.build(built, [TWO], force=True)
+    assert runs.contents(built.lake.root) == before
+
+
+def test_files_of_other_settings_are_not_taken_for_done(spark, built):
+    other = built.model_copy(update={"labels": built.labels.model_copy(update={"converted_at": 0.9})})
+    with pytest.raises(Refusal, match="was built with other settings"):
+        build_samples.build(other, [ONE])
+
+
+def test_a_day_that_later_days_continue_cannot_be_changed_under_them(spark, built):
+    before = runs.contents(built.lake.root)
+    other = built.model_copy(update={"source": built.source.model_copy(update={"seed": 9})})
+    with pytest.raises(Refusal, match="the vocabulary of 2026-03-03 would change, and later days continue it"):
+        build_samples.build(other, [ONE, TWO], force=True)
+    assert runs.contents(built.lake.root) == before
+
+
+def test_users_are_all_of_the_table_and_all_seen(spark, built):
+    build_users.build(built, THREE)
+    users = pd.read_parquet(built.lake.root / f"users/dt={THREE}").set_index("user_id")
+    assert list(users.columns) == list(users_schema(built.features))[1:]
+    assert set(users.index) == {f"u{n}" for n in range(60)}
+    seen = runs.samples(built, THREE).drop_duplicates("user_id").set_index("user_id")
+    assert users.loc[seen.index].equals(seen[["f_user_id", "f_age"]])
+
+
+KILLED = """
+import os, signal, sys
+from datetime import date
+from pathlib import Path
+from etl import build_samples, {module}
+from tests.etl import runs
+from tests.etl.test_build_samples import make, ONE, TWO
+
+real, calls = {module}.{function}, 0
+
+def killed(*arguments, **named):
+    global calls
+    result = real(*arguments, **named)
+    calls += 1
+    if calls == {after}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+{module}.{function} = killed
+build_samples.build(make(Path(sys.argv[1])), [ONE, TWO])
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "after", "done"),
+    [
+        # in the middle of writing; and between the vocabulary and the samples of the second day
+        ("day_files", "stage_samples", 1, []),
+        ("day_files", "publish_files", 8 + 7, [ONE]),
+    ],
+)
+def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(
+    spark, built, tmp_path, module, function, after, done
+):
+    code = KILLED.format(module=module, function=function, after=after)
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    made = make(tmp_path)
+    published = sorted(p.parent.name for p in made.lake.root.glob("samples/*/_MANIFEST.json"))
+    assert published == [f"dt={day}" for day in done]
+    build_samples.build(made, [ONE, TWO])
+    undisturbed = {k: v for k, v in runs.contents(built.lake.root).items() if str(THREE) not in k}
+    assert runs.contents(made.lake.root) == undisturbed
