@@ -231,7 +231,7 @@ class Daily(Section):
 
     schedule: str = Field("@daily", description="Airflow schedule: a preset or a cron expression")
     retries: int = Field(1, ge=0, description="times a failed task is tried again; a refused one never is")
-    last: date | None = Field(None, description="the last day there is data for; none: the days go on")
+    last: date | None = Field(None, description="the last day of a closed data set; none: the days go on")
 
 
 class Settings(BaseSettings):

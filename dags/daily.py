@@ -13,15 +13,16 @@ Days run in order and one at a time, since every model starts from the one of th
 published is left alone, so a cleared or repeated run continues where it stopped. A refused input (exit code 2)
 fails at once; any other failure is tried again as often as `[daily] retries` says.
 
-**By hand**: give the param `day` (YYYY-MM-DD) and clear the logical date; or backfill a range of days.
+**By hand**: trigger it with the param `day` (YYYY-MM-DD), or backfill a range of days.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, chain
+from airflow.sdk import DAG, Param, chain
 
 from dags.job import DAY, JobOperator
-from dags.run_file import CONFIG, midnight, settings, wants_masks
+from dags.run_file import CONFIG, settings, wants_masks
+from dags.schedule import midnight, timetable
 
 SETTINGS = settings()
 D = "{{ params.day or (ds | default('', true)) }}"
@@ -30,10 +31,8 @@ with DAG(
     "daily",
     description="samples, ranker, tagger and tags of one day",
     doc_md=__doc__,
-    # the interval's timetable: a run starts when its day is over, and `ds` is that day
-    schedule=CronDataIntervalTimetable(SETTINGS.daily.schedule, timezone="UTC"),
+    schedule=timetable(SETTINGS),
     start_date=midnight(SETTINGS.training.start),
-    end_date=midnight(SETTINGS.daily.last) if SETTINGS.daily.last else None,
     catchup=False,
     max_active_runs=1,
     params={"day": Param(None, type=["null", "string"], description="the day; by default the run's own", **DAY)},

@@ -15,7 +15,8 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from dags.job import DAY, JobOperator
-from dags.run_file import CONFIG, midnight, settings, validation_day
+from dags.run_file import CONFIG, settings, validation_day
+from dags.schedule import midnight
 
 SETTINGS = settings()
 

@@ -1,7 +1,7 @@
 """Which run file the DAGs carry out: the environment variable SPARSETAG_CONFIG, or the demo."""
 
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from conf.load import load_model, load_settings
@@ -26,7 +26,3 @@ def wants_masks(run: Settings) -> bool:
 def validation_day(run: Settings) -> date:
     """The day after the days that the masks are trained on: their rounds are compared on it."""
     return run.training.start + timedelta(days=run.masks.train_days)
-
-
-def midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -9,7 +9,6 @@ from datetime import date
 from typing import Any
 
 from conf.refusal import Refusal
-from dags.run_file import midnight
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ class AirflowApi:
         """Has the scheduler run the days in order, failed ones again; nothing new while one is under way."""
         body = {
             "dag_id": dag_id,
-            "from_date": midnight(first).isoformat(),
-            "to_date": midnight(last).isoformat(),
+            "from_date": f"{first}T00:00:00Z",
+            "to_date": f"{last}T00:00:00Z",
             "max_active_runs": 1,
             "reprocess_behavior": "failed",
         }
@@ -75,8 +74,7 @@ class AirflowApi:
 
     def run_of(self, dag_id: str, day: date) -> str | None:
         """Id of the run whose logical date is the day."""
-        moment = midnight(day).strftime("%Y-%m-%dT%H:%M:%SZ")
-        query = f"logical_date_gte={moment}&logical_date_lte={moment}"
+        query = f"logical_date_gte={day}T00:00:00Z&logical_date_lte={day}T00:00:00Z"
         runs = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns?{query}")["dag_runs"]
         return str(runs[0]["dag_run_id"]) if runs else None
 

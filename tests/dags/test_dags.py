@@ -2,7 +2,7 @@ import copy
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -61,21 +61,34 @@ def test_days_wait_for_the_day_before(dags):
     assert all(task.depends_on_past for task in dags["daily"].tasks)
 
 
-def test_a_run_works_on_the_day_that_has_just_ended(dags):
+def first_run(schedule, catchup):
     from airflow.serialization.encoders import coerce_to_core_timetable
     from airflow.timetables.base import TimeRestriction
 
-    timetable = coerce_to_core_timetable(dags["daily"].timetable)
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    info = timetable.next_dagrun_info(
-        last_automated_data_interval=None, restriction=TimeRestriction(earliest=start, latest=None, catchup=True)
+    restriction = TimeRestriction(earliest=datetime(2026, 1, 1, tzinfo=UTC), latest=None, catchup=catchup)
+    return coerce_to_core_timetable(schedule).next_dagrun_info(
+        last_automated_data_interval=None, restriction=restriction
     )
-    assert (info.logical_date, info.run_after) == (start, start + timedelta(days=1))
 
 
-def test_the_days_end_where_the_data_ends(dags):
-    dag = dags["daily"]
-    assert (dag.start_date.date(), dag.end_date.date()) == (date(2026, 1, 1), date(2026, 1, 9))
+def test_a_run_works_on_the_day_that_has_just_ended():
+    from dags.schedule import timetable
+
+    endless = settings().daily.model_copy(update={"last": None})
+    run = first_run(timetable(settings().model_copy(update={"daily": endless})), catchup=True)
+    assert (run.logical_date, run.run_after) == (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def test_a_closed_data_set_has_a_run_for_each_of_its_days_and_none_today(dags):
+    schedule = dags["daily"].timetable
+    assert schedule.event_dates == [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 10)]
+    assert first_run(schedule, catchup=True).logical_date == datetime(2026, 1, 1, tzinfo=UTC)
+    assert first_run(schedule, catchup=False) is None
+
+
+def test_a_run_triggered_after_the_last_day_has_tasks(dags):
+    # Airflow leaves out the tasks of a run whose logical date lies after an end date, and calls the run succeeded
+    assert [dags["daily"].end_date, *(task.end_date for task in dags["daily"].tasks)] == [None] * 7
 
 
 def test_parsing_is_quick_and_imports_nothing_heavy():
