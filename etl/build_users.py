@@ -6,7 +6,6 @@ Every user of the users table and every user seen in samples up to that day, wit
 by that day's vocabulary. A user without attributes gets the trained id of unseen ones.
 """
 
-import shutil
 from datetime import date
 from pathlib import Path
 
@@ -53,10 +52,8 @@ def build(settings: Settings, day: date, *, force: bool = False) -> None:
         encoded = _encoded(seen, judged, settings, day, snapshot)
 
         def fill(staging: Path) -> None:
-            parquet.write_partitions(encoded, ["dt"], parquet.hash_order("user_id"), staging / "written")
-            for file in sorted((staging / "written").rglob("*.parquet")):
-                file.rename(staging / file.name)
-            shutil.rmtree(staging / "written")
+            order = parquet.hash_order("user_id")
+            parquet.write_partitions(encoded, users_schema(settings.features), [], order, staging)
             files = parquet.described(staging)
             rows = sum(file["rows"] for file in files)
             manifest = {

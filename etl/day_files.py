@@ -20,7 +20,7 @@ from conf.paths import Paths
 from conf.refusal import Refusal
 from conf.settings import Settings
 from etl import features, parquet, quality
-from etl.contract import RAW, samples_schema
+from etl.contract import QUARANTINE, RAW, samples_schema
 from etl.publish import publish, write_manifest
 from etl.samples import Assembled
 from etl.schema import require
@@ -54,13 +54,9 @@ def stage_samples(
     for day, count in sizes.items():
         if (needed := parquet.files_needed(count)) > 1:
             files = F.when(F.col("dt") == F.lit(day), needed).otherwise(files)
-    parquet.write_partitions(
-        encoded,
-        ["dt"],
-        parquet.hash_order("impression_id"),
-        folder / "samples",
-        parquet.hash_file("impression_id", files),
-    )
+    number = parquet.hash_file("impression_id", files)
+    order = parquet.hash_order("impression_id")
+    parquet.write_partitions(encoded, schema, ["dt"], order, folder / "samples", number)
 
 
 def stage_quarantine(folder: Path, parts: Assembled, days: list[date]) -> None:
@@ -71,7 +67,8 @@ def stage_quarantine(folder: Path, parts: Assembled, days: list[date]) -> None:
     refused.append(quality.quarantined(parts.steps, F.col("table"), F.col("dt")).where(inside))
     refused += [quality.quarantined(table, F.lit(name), every_day) for name, table in parts.snapshots.items()]
     together = reduce(DataFrame.unionByName, refused)
-    parquet.write_partitions(together, ["table", "dt"], [F.col("reason"), F.col("row")], folder / "quarantine")
+    order = [F.col(name) for name in QUARANTINE]
+    parquet.write_partitions(together, QUARANTINE, ["table", "dt"], order, folder / "quarantine")
     for table in RAW:
         for day in days:
             place = quarantine_folder(folder, table, day)
@@ -80,7 +77,7 @@ def stage_quarantine(folder: Path, parts: Assembled, days: list[date]) -> None:
                 pq.write_table(_NO_ROWS, place / "part-00000.parquet")
 
 
-_NO_ROWS = pa.table({"reason": pa.array([], pa.string()), "row": pa.array([], pa.string())})
+_NO_ROWS = pa.table({name: pa.array([], parquet.ARROW[kind]) for name, kind in QUARANTINE.items()})
 
 
 def samples_folder(folder: Path, day: date) -> Path:

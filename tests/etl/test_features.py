@@ -76,8 +76,13 @@ def test_joined_takes_each_value_from_its_table_and_counts_each_once_an_impressi
     assert by_key["u2", "i1"].raw_age is None
     counts = features.counts(rows, chosen)
     assert {(r.feature, r.value): r.n for r in counts.itertuples()} == {
-        ("user_id", "u1"): 2, ("user_id", "u2"): 1, ("age", "20s"): 2, ("tag", "x"): 2, ("tag", "y"): 2, ("hour", "9"): 1,
-    }  # fmt: skip
+        ("user_id", "u1"): 2,
+        ("user_id", "u2"): 1,
+        ("age", "20s"): 2,
+        ("tag", "x"): 2,
+        ("tag", "y"): 2,
+        ("hour", "9"): 1,
+    }
 
 
 @pytest.mark.parametrize("column", ["click", "conversion", "converted", "action", "is_click", "long_view", "value"])
