@@ -76,8 +76,11 @@ def _refuse_unknown_overrides() -> None:
 
 
 def _refusal(path: Path, error: ValidationError, root: type[BaseModel]) -> Refusal:
-    first = error.errors()[0]
+    # a key misspelt is an unknown one and a missing one: the unknown one says more
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     location = [str(part) for part in first["loc"]]
+    if location[:1] == ["source"]:
+        del location[1:2]  # the kind, which is no key of the file
     key = ".".join(location) or "the file as a whole"
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(location[-1], _keys_beside(root, location), n=1)

@@ -1,0 +1,104 @@
+"""Run files: complete, typed, and refused with file, key and remedy before any work starts."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from conf.load import MODELS, load_model, load_settings
+from conf.refusal import Refusal
+from trainer.model import build
+
+RUN_FILES = {"demo.toml", "kuairand.toml"}
+MODEL_FILES = {"single", "hard", "sparse_weight", "mvke"}
+
+
+@pytest.fixture(autouse=True)
+def no_overrides(monkeypatch):
+    for name in [n for n in os.environ if n.startswith("SPARSETAG_")]:
+        monkeypatch.delenv(name)
+
+
+def changed(tmp_path: Path, old: str, new: str, name: str = "demo") -> Path:
+    text = Path(f"conf/{name}.toml").read_text()
+    assert old in text
+    path = tmp_path / "changed.toml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_the_run_files_and_models_are_exactly_these():
+    assert {path.name for path in Path("conf").glob("*.toml")} == RUN_FILES
+    assert {path.stem for path in MODELS.glob("*.toml")} == MODEL_FILES
+
+
+@pytest.mark.parametrize("name", sorted(RUN_FILES))
+@pytest.mark.parametrize("model", sorted(MODEL_FILES))
+def test_every_model_builds_under_every_run_file(name, model):
+    settings = load_settings(f"conf/{name}")
+    sizes = {feature.name: 5 + len(feature.boundaries) for feature in settings.features}
+    network = build(load_model(model), settings, sizes)
+    assert network.tasks == (("interest", "intention") if model == "mvke" else ("ctr", "cvr"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("rounds = 5", "ronds = 5", r"changed.toml: unknown key 'masks.ronds'; did you mean 'rounds'\?"),
+        ("rounds = 5", "rounds = 'many'", r"key 'masks.rounds': Input should be a valid integer.*'many'"),
+        ("rounds = 5", "", r"key 'masks.rounds' is missing; add it"),
+        ("fraction = 0.3", "fraction = 1.5", r"key 'masks.fraction': Input should be less than 1"),
+        ('kind = "multi"\nlength = 3', 'kind = "multi"', "length > 1 goes with kind = 'multi'"),
+        ("boundaries = [10, 20", "boundaries = [20, 10", "boundaries must ascend"),
+        (
+            'model = "sparse_weight"',
+            'model = "sparse"',
+            "there is no model 'sparse'; choose one of: hard, mvke, single",
+        ),
+        ('tag_feature = "tag"', 'tag_feature = "age"', "name a categorical or multi feature of items"),
+        ('name = "gender"', 'name = "age"', "feature named twice: age"),
+        ("start = 2026-01-01", 'start = "soon"', "key 'training.start'"),
+        ("[lake]", "[lake", "not TOML"),
+        ('world = "video"', 'world = "video"\npath = "x"', r"unknown key 'source.path'"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_file_key_and_remedy(tmp_path, old, new, message):
+    with pytest.raises(Refusal, match=message) as caught:
+        load_settings(changed(tmp_path, old, new))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(Refusal, match="there is no such file"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_the_environment_overrides_the_file(monkeypatch):
+    monkeypatch.setenv("SPARSETAG_SOURCE__PATH", "/data/official")
+    monkeypatch.setenv("SPARSETAG_MASKS__ROUNDS", "3")
+    settings = load_settings("conf/kuairand.toml")
+    assert settings.source.path == Path("/data/official") and settings.masks.rounds == 3
+
+
+def test_an_override_of_nothing_is_refused(monkeypatch):
+    monkeypatch.setenv("SPARSETAG_MASK__ROUNDS", "3")
+    with pytest.raises(Refusal, match="SPARSETAG_MASK__ROUNDS: no such section; did you mean SPARSETAG_MASKS__"):
+        load_settings("conf/demo.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("hard", "shared_layers = 1", "", "shared_layers > 0 goes with sharing = 'hard'"),
+        ("hard", "shared_layers = 1", "shared_layers = 3", "shared_layers = 3 but there are 2 hidden layers"),
+        ("single", 'sharing = "single"', 'sharing = "soft"', "'soft'"),
+        ("mvke", "interest = [1, 2, 3]", "interest = [1, 6]", "name each VKE once, from 1 to experts = 5"),
+        ("mvke", "interest = [1, 2, 3]", "", "needs both tasks"),
+    ],
+)
+def test_an_impossible_model_is_refused(tmp_path, monkeypatch, name, old, new, message):
+    (tmp_path / f"{name}.toml").write_text((MODELS / f"{name}.toml").read_text().replace(old, new, 1))
+    monkeypatch.setattr("conf.load.MODELS", tmp_path)
+    with pytest.raises(Refusal, match=message) as caught:
+        load_model(name)
+    assert f"{name}.toml" in str(caught.value)
