@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # of pip's many lines: how far it has got
 define PIP_PROGRESS
 /^Collecting/ && ++n % 40 == 0 { print "  " n " packages found" } \
-/^Installing collected/ { print "  installing " n " packages" } \
+/^Installing collected/ { print "  installing " n + 0 " packages" } \
 /^Successfully installed/ { print "  done" } \
 { fflush() }
 endef
