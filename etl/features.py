@@ -4,7 +4,7 @@ A feature comes from impressions, users or items as they are known before anythi
 never enters. Ids follow contract.py; those of a day come from that day's vocabulary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from conf.refusal import Refusal
 from conf.settings import Feature
 from etl.contract import FIRST_VALUE, LABELS, PADDING, UNSEEN, feature_columns
+from etl.sources.files import refuse_mistyped
 
 Ints = npt.NDArray[np.int32]
 
@@ -27,7 +28,7 @@ FEEDBACK = {*LABELS, *LABELS.values(), "value", "is_click", "long_view"}
 KEYS = {"users": "user_id", "items": "item_id"}
 
 
-def require(features: list[Feature], tables: dict[str, DataFrame | None]) -> None:
+def require(features: list[Feature], tables: Mapping[str, DataFrame | None]) -> None:
     """Raises Refusal when a feature's column is absent, of the wrong kind, or feedback."""
     for feature in features:
         where = f"[[features]] {feature.name}"
@@ -36,7 +37,7 @@ def require(features: list[Feature], tables: dict[str, DataFrame | None]) -> Non
             raise Refusal(
                 f"column '{column}' is feedback: it would leak the label", where=where, remedy="remove the feature"
             )
-        table = tables[feature.table]
+        table = tables.get(feature.table)
         if table is None:
             if column == KEYS.get(feature.table):
                 continue
@@ -48,6 +49,15 @@ def require(features: list[Feature], tables: dict[str, DataFrame | None]) -> Non
         if (feature.kind == "multi") != types[column].startswith("array"):
             remedy = "set kind = 'multi' and a length" if types[column].startswith("array") else "map a list of values"
             raise Refusal(f"{feature.kind}, but column '{column}' is {types[column]}", where=where, remedy=remedy)
+
+
+def refuse_text(features: list[Feature], tables: Mapping[str, DataFrame]) -> None:
+    """Raises Refusal when most values of a numeric feature's column are no numbers."""
+    for name, table in tables.items():
+        types = dict(table.dtypes)
+        named = [f.source_column for f in features if f.table == name and f.kind == "numeric"]
+        if texts := [column for column in named if types[column] == "string"]:
+            refuse_mistyped(table, {c: F.col(c).try_cast("double") for c in texts}, f"numeric feature of table {name}")
 
 
 def raw_column(feature: Feature) -> str:

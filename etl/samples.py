@@ -28,6 +28,7 @@ class Assembled:
 def assemble(tables: RawTables, settings: Settings, first: date, last: date) -> Assembled:
     """Judges everything that was read; `rows` are those of the days asked for."""
     features.require(settings.features, {"impressions": tables.impressions, **tables.snapshots()})
+    features.refuse_text(settings.features, {"impressions": tables.impressions, **tables.snapshots()})
     impressions = quality.checked_impressions(tables).cache()
     shown = quality.usable(impressions)
     steps = attribute(tables, shown, settings.attribution).cache()

@@ -43,6 +43,11 @@ class RawTables:
         return {name: table for name, table in tables.items() if table is not None}
 
 
+def plausible(ts: Column) -> Column:
+    """Epoch milliseconds before the year 10000, else null: beyond, calendars fail."""
+    return F.when(ts.between(0, 253_402_300_799_999), ts)
+
+
 def day_of(ts: Column, timezone: str) -> Column:
     """The calendar day of epoch milliseconds in a time zone."""
     return F.to_date(F.from_utc_timestamp(F.timestamp_millis(ts), timezone))

@@ -12,7 +12,7 @@ from conf.refusal import Refusal
 from conf.settings import Events, EventTable, Settings
 from etl.contract import EVENT_TABLES, RAW
 from etl.sources import files
-from etl.sources.base import RawTables, day_of, hour_of
+from etl.sources.base import RawTables, day_of, hour_of, plausible
 
 MATCH = {"impression_id": ("impression_id",), "user_item_time": ("user_id", "item_id")}
 NO_DOMAIN, UNKNOWN_DOMAIN = "all", "unknown"
@@ -106,7 +106,7 @@ def _events(spark: SparkSession, settings: Settings, name: str, first: date, las
     parts = [_text(spark, table, paths).withColumn("_day", F.lit(day).cast("date")) for day, paths in partitions]
     rows = _kept(reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts), source, name)
     parsed = _parsed(rows, table, source)
-    files.refuse_mistyped(rows, parsed, table.path)
+    files.refuse_mistyped(rows.where(F.col(files.LINE).isNull()), parsed, table.path)
     refused, raw = files.refused_and_raw(rows.drop("_day"), parsed)
 
     ts = parsed[table.map["ts"]]
@@ -131,7 +131,7 @@ def _events(spark: SparkSession, settings: Settings, name: str, first: date, las
 def _kept(rows: DataFrame, source: Events, name: str) -> DataFrame:
     """Rows of this step. A line that could not be read counts for the first table of its file."""
     table = source.tables()[name]
-    wanted = reduce(lambda a, b: a & b, (F.col(c).cast("string").isin(v) for c, v in table.where.items()), F.lit(True))
+    wanted = reduce(lambda a, b: a & b, (F.col(c).isin(v) for c, v in table.where.items()), F.lit(True))
     before = [t for n, t in source.tables().items() if n in EVENT_TABLES[: EVENT_TABLES.index(name)]]
     broken = F.lit(table.path not in [t.path for t in before])
     return rows.where(F.when(F.col(files.LINE).isNull(), wanted).otherwise(broken))
@@ -139,25 +139,22 @@ def _kept(rows: DataFrame, source: Events, name: str) -> DataFrame:
 
 def _parsed(rows: DataFrame, table: EventTable, source: Events) -> dict[str, Column]:
     """Their column -> its value, null where the text is none."""
-    types = dict(rows.dtypes)
-    parsed = {table.map["ts"]: _milliseconds(F.col(table.map["ts"]), types[table.map["ts"]], source)}
+    parsed = {table.map["ts"]: _milliseconds(F.col(table.map["ts"]), source)}
     for ours in ("value", "converted"):
         if theirs := table.map.get(ours):
-            parsed[theirs] = F.col(theirs).cast("string").try_cast("double")
+            parsed[theirs] = F.col(theirs).try_cast("double")
     return parsed
 
 
-def _milliseconds(column: Column, kind: str, source: Events) -> Column:
-    """Epoch milliseconds of a time column."""
+def _milliseconds(text: Column, source: Events) -> Column:
+    """Epoch milliseconds of a time written as text."""
     if source.time != "timestamp":
         unit = 1000 if source.time == "seconds" else 1
-        return F.round(column.cast("string").try_cast("decimal(30,9)") * unit).cast("bigint")
-    text = F.regexp_replace(F.trim(column.cast("string")), r"([+-]\d\d)(\d\d)$", "$1:$2")
-    instant = text.try_cast("timestamp")
-    if kind == "timestamp":
-        return F.unix_millis(column)
-    zoned = F.when(text.rlike(ZONE), instant).otherwise(F.to_utc_timestamp(instant, source.timezone))
-    return F.unix_millis(zoned)
+        return plausible(F.round(text.try_cast("decimal(30,9)") * unit).try_cast("bigint"))
+    spelt = F.regexp_replace(F.trim(text), r"([+-]\d\d)(\d\d)$", "$1:$2")
+    instant = spelt.try_cast("timestamp")
+    here = F.to_utc_timestamp(instant, source.timezone)
+    return plausible(F.unix_millis(F.when(spelt.rlike(ZONE), instant).otherwise(here)))
 
 
 def _shown(rows: DataFrame, columns: dict[str, Column], source: Events, settings: Settings) -> dict[str, Column]:
@@ -178,6 +175,8 @@ def _outcome(table: EventTable, parsed: dict[str, Column]) -> dict[str, Column]:
     if not named:
         return {"value": F.lit(1.0), "converted": F.lit(1)}
     nothing: dict[str, Column] = {"value": F.lit(None), "converted": F.lit(None)}
+    if "converted" in named:
+        named["converted"] = (named["converted"] > 0).cast("int")
     return nothing | named
 
 
@@ -209,7 +208,7 @@ def _snapshot(spark: SparkSession, settings: Settings, name: str) -> DataFrame |
         return None
     day = settings.training.start
     rows = _text(spark, table, _files(name, table, day, day, 0)[None])
-    wanted = reduce(lambda a, b: a & b, (F.col(c).cast("string").isin(v) for c, v in table.where.items()), F.lit(True))
+    wanted = reduce(lambda a, b: a & b, (F.col(c).isin(v) for c, v in table.where.items()), F.lit(True))
     rows = rows.where(F.col(files.LINE).isNotNull() | wanted)
     refused, raw = files.refused_and_raw(rows, {})
     columns = _split(rows, {ours: F.col(theirs) for ours, theirs in table.map.items()}, name, settings)

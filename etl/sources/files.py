@@ -63,7 +63,10 @@ def read_csv(
 
 
 def read_parquet(spark: SparkSession, paths: Iterable[Path], needed: Iterable[str]) -> DataFrame:
-    """The columns as they are, plus LINE (null). Raises Refusal for an unreadable file and for a missing column."""
+    """Columns as text or lists of text, plus LINE (null). Raises Refusal for an unreadable file and a missing column.
+
+    Text, because the files of two days need not agree on types: a column without values has none.
+    """
     paths, needed = list(paths), list(needed)
     for path in paths:
         try:
@@ -77,17 +80,25 @@ def read_parquet(spark: SparkSession, paths: Iterable[Path], needed: Iterable[st
             raise Refusal(
                 f"no column {', '.join(missing)}", where=path, remedy=f"the file has: {', '.join(columns)}; mend either"
             )
-    return spark.read.parquet(*map(str, paths)).withColumn(LINE, F.lit(None).cast("string"))
+    read = spark.read.parquet(*map(str, paths))
+    return read.select(*(_text(c, kind) for c, kind in read.dtypes), F.lit(None).cast("string").alias(LINE))
+
+
+def _text(column: str, kind: str) -> Column:
+    if kind.startswith("array"):
+        return F.col(column).cast("array<string>").alias(column)
+    if kind == "timestamp":
+        return F.date_format(column, "yyyy-MM-dd'T'HH:mm:ss.SSSXXX").alias(column)
+    return F.col(column).cast("string").alias(column)
 
 
 def refuse_mistyped(rows: DataFrame, parsed: dict[str, Column], where: object) -> None:
     """Raises Refusal when most values of a column do not parse: then the column is wrong, not its rows."""
-    whole = rows.where(F.col(LINE).isNull())
     checks: list[Column] = []
     for name, value in parsed.items():
         bad = F.col(name).isNotNull() & value.isNull()
         checks += [F.count(name), F.count(F.when(bad, 1)), F.min(F.when(bad, F.col(name).cast("string")))]
-    found = whole.agg(*(c.alias(str(n)) for n, c in enumerate(checks))).head()
+    found = rows.agg(*(c.alias(str(n)) for n, c in enumerate(checks))).head()
     assert found is not None
     for n, name in enumerate(parsed):
         values, bad_values, example = found[3 * n : 3 * n + 3]

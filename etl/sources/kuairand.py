@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from conf.refusal import Refusal
 from conf.settings import KuaiRand, Settings
 from etl.sources import files
-from etl.sources.base import RawTables, day_of
+from etl.sources.base import RawTables, day_of, plausible
 
 LOGS = "log_standard_*_pure.csv"
 USERS = "user_features_pure.csv"
@@ -30,8 +30,8 @@ def read(spark: SparkSession, settings: Settings, first: date, last: date, margi
     source = _source(settings)
     text = files.read_csv(spark, _logs(source.path), ["user_id", "video_id", "tab", *NUMBERS])
     parsed = {name: F.col(name).try_cast("bigint") for name in NUMBERS}
-    parsed["date"] = _date(F.col("date"))
-    files.refuse_mistyped(text, parsed, source.path / LOGS)
+    parsed |= {"date": _date(F.col("date")), "time_ms": plausible(parsed["time_ms"])}
+    files.refuse_mistyped(text.where(F.col(files.LINE).isNull()), parsed, source.path / LOGS)
     around = timedelta(days=margin)
     rows = _rows(text, parsed, settings).where(F.col("day").between(first - around, last + around)).cache()
     good = rows.where("refused is null")
@@ -93,7 +93,7 @@ def _rows(text: DataFrame, parsed: dict[str, Column], settings: Settings) -> Dat
         parsed["time_ms"].alias("ts"),
         day.alias("day"),
         F.coalesce("tab", F.lit("unknown")).alias("domain"),
-        (parsed["hourmin"] / 100).cast("int").cast("string").alias("hour"),
+        (parsed["hourmin"] / 100).try_cast("int").cast("string").alias("hour"),
         *(parsed[name].alias(name) for name in ["play_time_ms", "duration_ms", *FLAGS]),
         refused.alias("refused"),
         raw.alias("raw"),
@@ -127,7 +127,7 @@ def _conversions(rows: DataFrame) -> DataFrame:
         "ts",
         "day",
         share.alias("value"),
-        F.col("long_view").cast("int").alias("converted"),
+        (F.col("long_view") == 1).cast("int").alias("converted"),
         no_length.alias("_refused"),
     )
     return _bookkept(table, F.col("_refused")).drop("_refused")

@@ -184,3 +184,21 @@ def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(
     build_samples.build(made, [ONE, TWO])
     undisturbed = {k: v for k, v in runs.contents(built.lake.root).items() if str(THREE) not in k}
     assert runs.contents(made.lake.root) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--day", "1999-12-31"], "lies before [training] start"),
+        (["--from", "2026-01-02", "--to", "2026-01-01"], "swap them"),
+        (["--day", "2026-01-02"], "build the days before first"),
+        (["--day", "../etc"], "is not a day; write YYYY-MM-DD"),
+    ],
+)
+def test_the_command_refuses_in_one_line_and_exits_with_2(tmp_path, monkeypatch, arguments, said):
+    monkeypatch.setenv("SPARSETAG_LAKE__ROOT", str(tmp_path / "lake"))
+    command = [sys.executable, "-m", "etl.build_samples", "--config", "conf/demo.toml", *arguments]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert said in ended.stderr.splitlines()[-1]
+    assert not (tmp_path / "lake").exists()
