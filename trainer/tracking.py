@@ -97,7 +97,11 @@ def _connect(settings: Settings, experiment: str) -> tuple[MlflowClient, str]:
     client = MlflowClient(tracking_uri=uri)
     name = f"{settings.tracking.experiment}-{experiment}"
     found = client.get_experiment_by_name(name)
-    return client, found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts)
+    if found:
+        return client, found.experiment_id
+    # opens the UI on runs and metrics, not on traces of language models
+    kind = {"mlflow.experimentKind": "custom_model_development"}
+    return client, client.create_experiment(name, artifact_location=artifacts, tags=kind)
 
 
 def _find(client: MlflowClient, experiment_id: str, key: str) -> list[str]:

@@ -16,8 +16,8 @@ from conf.refusal import Refusal
 from tests.trainer.tables import START, publish_days, sample_rows, sizes, write_samples
 from tests.trainer.test_train_day import bits, job
 from trainer import mask_store
-from trainer.generate_masks import generate
 from trainer.mask import Mask
+from trainer.mask_generation import generate
 from trainer.mask_rounds import Pruning, Round, best_round
 from trainer.objective import ranking_tasks
 from trainer.ranker import build, snet_weights

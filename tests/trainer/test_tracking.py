@@ -5,7 +5,7 @@ from mlflow.tracking import MlflowClient
 from conf.load import load_model
 from tests.trainer.tables import publish_days
 from trainer.daily_run import open_run
-from trainer.generate_masks import generate
+from trainer.mask_generation import generate
 from trainer.train_day import train
 
 

@@ -18,7 +18,7 @@ from conf.refusal import Refusal
 from etl.publish import read_manifest
 from tests.trainer.tables import START, publish_days, sample_rows, write_samples
 from trainer.daily_run import open_run
-from trainer.generate_masks import generate
+from trainer.mask_generation import generate
 from trainer.predict import read_predictions
 from trainer.reader import read
 from trainer.train_day import train
