@@ -117,9 +117,9 @@ def labels(attributed: DataFrame, settings: Labels) -> DataFrame:
         return used & (F.col("table") == name)
 
     def spoilt(name: str) -> Column:
-        # a duplicate or a step without click says nothing; a step refused for what it holds does
-        for_itself = ~F.coalesce(F.col("reason"), F.lit(quality.DUPLICATE)).isin(quality.DUPLICATE, quality.NO_CLICK)
-        return F.max((F.col("table") == name) & for_itself).alias(f"_spoilt_{name}")
+        # duplicates and steps without a click are refused too, but change nothing: the one is there twice, and
+        # without a click nothing is defined
+        return F.max((F.col("table") == name) & ~used).alias(f"_spoilt_{name}")
 
     counts = [F.count(F.when(of(name), 1)).alias(f"n_{name}") for name in STEPS]
     counted_action = F.col("action").isin(settings.actions) if settings.actions else F.lit(True)
