@@ -167,7 +167,8 @@ def _log(run: DailyRun, day: date, manifests: dict[str, dict[str, Any]]) -> None
     names = ("users_tagged", "coverage", "tags_per_user", "tags_in_use", "mean_score", "mean_top_score")
     values = {f"{task}_{name}": float(m[name]) for task, m in manifests.items() for name in names}
     step = (day - settings.training.start).days
-    history = tracking.history(settings, "tagging", run.name, tags)
+    params = {"model": run.name, "top_k": settings.tagging.top_k, "min_score": settings.tagging.min_score}
+    history = tracking.history(settings, "tagging", run.name, tags, params)
     history.metrics(values, day, step)
     made_from = _made_from(run, day)
     any_task = next(iter(manifests.values()))
@@ -181,10 +182,8 @@ def _log(run: DailyRun, day: date, manifests: dict[str, dict[str, Any]]) -> None
     ) as tracked:
         tracked.params(
             {
-                "model": run.name,
+                **params,
                 "day": day,
-                "top_k": settings.tagging.top_k,
-                "min_score": settings.tagging.min_score,
                 "users": any_task["users"],
                 "tags": any_task["tags"],
                 "model_identity": made_from["model"],

@@ -57,15 +57,19 @@ class Run:
         self.client.log_inputs(self.id, [DatasetInput(source, [InputTag("mlflow.data.context", context)])])
 
 
-def history(settings: Settings, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
-    """The one run that holds a model's metrics by day as curves; made when it is not there yet."""
+def history(
+    settings: Settings, experiment: str, name: str, tags: Mapping[str, str], params: Mapping[str, object]
+) -> Run:
+    """The one run that holds a model's metrics by day as curves; made, with its params, when it is not there yet."""
     client, experiment_id = _connect(settings, experiment)
     key = f"history/{name}"
     found = _find(client, experiment_id, key)
-    run_id = found[0] if found else _create(client, experiment_id, name, key, tags)
-    if not found:
-        client.set_terminated(run_id)
-    return Run(client, run_id, experiment_id)
+    if found:
+        return Run(client, found[0], experiment_id)
+    made = Run(client, _create(client, experiment_id, name, key, tags), experiment_id)
+    made.params(params)
+    client.set_terminated(made.id)
+    return made
 
 
 @contextmanager

@@ -114,33 +114,22 @@ def _predict_next_day(run: DailyRun, day: date) -> dict[str, Any]:
 
 def _log(run: DailyRun, day: date, manifest: dict[str, Any], done: Pass, model: Any) -> None:
     tags = {"family": run.family, "model": run.name, "job": "train_day"}
-    history = tracking.history(run.settings, run.family, run.name, tags)
+    model_settings = {k: v for k, v in manifest["model"].items() if k not in {"family", "optimiser", "tasks"}}
+    params = {
+        "model": run.name,
+        "seed": run.settings.training.seed,
+        "masks": manifest["masks"],
+        **model_settings,
+        **manifest["model"]["optimiser"],
+    }
+    history = tracking.history(run.settings, run.family, run.name, tags, params)
     step = (day - run.settings.training.start).days
     values = flatten(manifest["metrics"]) | {f"{task}_loss": loss for task, loss in done.losses.items()}
     history.metrics(values, day, step)
-    with tracking.run(
-        run.settings,
-        run.family,
-        f"{run.name} {day}",
-        key=f"{run.name}/{day}",
-        tags={**tags, "day": str(day)},
-        parent=history,
-    ) as today:
-        today.params(
-            {
-                "model": run.name,
-                "day": day,
-                "seed": run.settings.training.seed,
-                "masks": manifest["masks"],
-                "device": run.device.type,
-                **{
-                    key: value
-                    for key, value in manifest["model"].items()
-                    if key not in {"family", "optimiser", "tasks"}
-                },
-                **manifest["model"]["optimiser"],
-            }
-        )
+    title, key = f"{run.name} {day}", f"{run.name}/{day}"
+    today_tags = {**tags, "day": str(day)}
+    with tracking.run(run.settings, run.family, title, key=key, tags=today_tags, parent=history) as today:
+        today.params({**params, "day": day, "device": run.device.type})
         today.metrics(values | {"waiting_share": done.waiting_share, "seconds": done.seconds}, day, step)
         today.dataset(run.paths.samples(day), manifest["samples"], "training")
         for name, figure in pictures.of_day(run, day, model).items():

@@ -47,6 +47,7 @@ def test_every_day_is_a_run_and_the_history_a_curve(settings):
     (dataset,) = today.inputs.dataset_inputs
     assert dataset.dataset.name == "samples/dt=2026-01-02" and len(dataset.dataset.digest) == 16
     assert artifacts(settings, today) == {"next_day_calibration.png"}
+    assert runs["hard"].data.params["sharing"] == "hard"  # what Compare shows of two models' histories
     curve = client_of(settings).get_metric_history(runs["hard"].info.run_id, "ctr_auc")
     assert [(point.step, point.value) for point in curve] == [(1, today.data.metrics["ctr_auc"])]
 
