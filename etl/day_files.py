@@ -40,8 +40,10 @@ def exclusive(paths: Paths) -> Iterator[Path]:
             ) from None
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        yield folder
-        shutil.rmtree(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def stage_samples(
