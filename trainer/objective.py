@@ -8,7 +8,7 @@ from torch import Tensor
 
 from conf.models import RankerModel, TaggerModel
 from conf.settings import Settings
-from etl.contract import LABELS, PADDING, columns_of, feature_columns
+from etl.contract import FIRST_VALUE, LABELS, columns_of, feature_columns
 from trainer.batch import Batch
 
 
@@ -17,7 +17,7 @@ class Task:
     """One task.
 
     label: column of the target, in [0, 1]; `positive`: the same as a yes or no, for AUC.
-    required_column: index into Batch.ids whose id must not be padding, or None.
+    needs_value: columns of Batch.ids of which one must hold a known value; none: every row will do.
     weight: a or b of LT4REC eq. 2.
     metric: what decides between models of this task; `higher_is_better` says which way.
     """
@@ -28,13 +28,13 @@ class Task:
     metric: str
     higher_is_better: bool
     weight: float = 1.0
-    required_column: int | None = None
+    needs_value: tuple[int, ...] = ()
 
     def rows(self, batch: Batch) -> Tensor:
         """bool [B]: the rows that this task learns from."""
         defined = batch.labels[LABELS[self.label]] > 0
-        if self.required_column is not None:
-            defined &= batch.ids[:, self.required_column] != PADDING
+        if self.needs_value:
+            defined &= (batch.ids[:, list(self.needs_value)] >= FIRST_VALUE).any(dim=1)
         return defined
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
@@ -57,12 +57,16 @@ def ranking_tasks(model: RankerModel) -> tuple[Task, ...]:
 
 
 def tagging_tasks(settings: Settings) -> tuple[Task, ...]:
-    """Interest: is an item of these tags clicked; intention: does the click convert. MVKE section 3.1."""
+    """Interest: is an item of these tags clicked; intention: does the click convert. MVKE section 3.1.
+
+    Impressions of items without any known tag say nothing about tags: they are neither learnt from nor counted.
+    """
     tag = next(f for f in settings.features if f.name == settings.tagger.tag_feature)
-    column = columns_of(settings.features).index(feature_columns(tag)[0])
+    columns = columns_of(settings.features)
+    tags = tuple(columns.index(column) for column in feature_columns(tag))
     return (
-        Task("interest", "click", "click", "auc", True, required_column=column),
-        Task("intention", "converted", "converted", "auc", True, required_column=column),
+        Task("interest", "click", "click", "auc", True, needs_value=tags),
+        Task("intention", "converted", "converted", "auc", True, needs_value=tags),
     )
 
 

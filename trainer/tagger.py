@@ -20,8 +20,8 @@ from trainer.task_model import TaskModel
 class Tagger(TaskModel):
     """Two towers with MVKE between them. `tasks` share the embeddings, the tag tower and some of the experts.
 
-    A row without any tag has logit 0 (a zero vector has cosine 0 with everything): such rows say nothing
-    about tags and are left out of training by trainer/objective.py.
+    A row without any tag has logit 0 (a zero vector has cosine 0 with everything); rows none of whose tags is
+    known are left out of training by trainer/objective.py.
     """
 
     user_columns: Tensor

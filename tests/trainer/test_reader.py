@@ -9,6 +9,7 @@ from conf.paths import Paths
 from conf.refusal import Refusal
 from etl.contract import columns_of
 from tests.trainer.tables import START, sample_rows, write_samples
+from trainer import reader
 from trainer.reader import read
 
 
@@ -90,3 +91,26 @@ def test_an_empty_day_is_refused(settings, day):
     manifest["files"][0]["rows"] = 0
     (day / "_MANIFEST.json").write_text(json.dumps(manifest))
     refused(settings, day, "no rows")
+
+
+def test_a_row_group_that_the_reader_loses_is_noticed(settings, day, monkeypatch):
+    real = reader.make_batch_reader
+
+    class Losing:
+        def __init__(self, *arguments, **options):
+            self.real = real(*arguments, **options)
+
+        def __enter__(self):
+            self.real.__enter__()
+            return self
+
+        def __exit__(self, *error):
+            return self.real.__exit__(*error)
+
+        def __iter__(self):
+            next(self.real)
+            return iter(self.real)
+
+    monkeypatch.setattr(reader, "make_batch_reader", Losing)
+    with pytest.raises(Refusal, match="the reader delivered 700 rows of 1000"):
+        list(read(day, settings.features))

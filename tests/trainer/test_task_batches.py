@@ -31,10 +31,17 @@ def test_a_task_without_rows_gives_no_batch():
     assert [task.name for task, _ in task_batches([rows(0, [0, 0])], [CTR, CVR], 2)] == ["ctr"]
 
 
-def test_rows_whose_required_column_is_padding_are_left_out():
-    tagged = Task("interest", "click", "click", "auc", True, required_column=0)
-    (_, batch), *_ = task_batches([rows(0, [1, 1, 1])], [tagged], 3)
-    assert batch.ids.flatten().tolist() == [1, 2]
+def test_rows_without_a_known_value_where_one_is_needed_are_left_out():
+    tagged = Task("interest", "click", "click", "auc", True, needs_value=(0,))
+    (_, batch), *_ = task_batches([rows(0, [1, 1, 1, 1])], [tagged], 4)
+    assert batch.ids.flatten().tolist() == [2, 3]  # 0 is padding, 1 unseen
+
+
+def test_one_known_value_among_several_is_enough():
+    tagged = Task("interest", "click", "click", "auc", True, needs_value=(0, 1))
+    some = rows(0, [1, 1, 1])
+    ids = torch.tensor([[1, 5], [1, 0], [3, 1]])
+    assert tagged.rows(Batch(ids, some.labels, {})).tolist() == [True, False, True]
 
 
 def test_loss_is_the_mean_cross_entropy_times_the_weight():

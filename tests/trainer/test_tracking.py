@@ -16,7 +16,10 @@ def client_of(settings):
 def runs_of(settings, experiment):
     client = client_of(settings)
     found = client.get_experiment_by_name(f"sparsetag-{experiment}")
-    return {run.info.run_name: run for run in client.search_runs([found.experiment_id])}
+    runs = client.search_runs([found.experiment_id])
+    names = [run.info.run_name for run in runs]
+    assert len(names) == len(set(names)), f"a piece of work has several runs: {sorted(names)}"
+    return dict(zip(names, runs, strict=True))
 
 
 def artifacts(settings, run):
