@@ -1,6 +1,5 @@
 """Run files: complete, typed, and refused with file, key and remedy before any work starts."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ from trainer.model import build
 
 RUN_FILES = {"demo.toml", "kuairand.toml"}
 MODEL_FILES = {"single", "hard", "sparse_weight", "mvke"}
-
-
-@pytest.fixture(autouse=True)
-def no_overrides(monkeypatch):
-    for name in [n for n in os.environ if n.startswith("SPARSETAG_")]:
-        monkeypatch.delenv(name)
 
 
 def changed(tmp_path: Path, old: str, new: str, name: str = "demo") -> Path:

@@ -1,6 +1,5 @@
 """The main job on the simulated world, through the jobs' own command lines, held against the world's probabilities."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -39,8 +38,6 @@ def lake(tmp_path_factory):
     """Nine days of the demo's world: samples as a range, masks, both models, tags of the last day."""
     root = tmp_path_factory.mktemp("pipeline")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [n for n in os.environ if n.startswith("SPARSETAG_")]:
-            patch.delenv(name)
         patch.setenv("SPARSETAG_LAKE__ROOT", str(root / "lake"))
         patch.setenv("SPARSETAG_TRACKING__URI", f"sqlite:///{root}/mlflow.db")
         job("etl.build_samples", "--from", str(DAYS[0]), "--to", str(LAST))

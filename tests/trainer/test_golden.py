@@ -1,0 +1,48 @@
+"""Numbers frozen in tests/golden: a change that is not about numbers must not move them.
+
+A change that is about numbers writes them anew: python -m tests.trainer.test_golden
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from etl.publish import read_manifest
+from tests.trainer.tables import publish_days
+from tests.trainer.tables import settings as make_settings
+from trainer.daily_run import open_run
+from trainer.train_day import train
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "losses.json"
+
+
+def losses(root: Path) -> dict[str, dict[str, float]]:
+    """Training losses and next-day metrics of two days, for a ranker and the tagger."""
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        settings = make_settings(root, patch)
+        days = publish_days(settings, 2, rows=600)
+        for family, model in (("ranker", "hard"), ("ranker", "single"), ("tagger", "mvke")):
+            run = open_run(settings, family, model)
+            for day in days:
+                train(run, day)
+            manifest = read_manifest(run.paths.model(family, run.name, days[1]), remedy="")
+            auc = {f"{task}_auc": of_task["auc"] for task, of_task in manifest["metrics"].items()}
+            found[model] = manifest["losses"] | auc
+    return found
+
+
+def test_losses_and_metrics_are_the_frozen_ones(tmp_path):
+    golden = json.loads(GOLDEN.read_text())
+    found = losses(tmp_path)
+    assert set(found) == set(golden)
+    for model, values in golden.items():
+        # processors differ in the last digits of a float32, which a day of training blows up a little
+        assert found[model] == pytest.approx(values, rel=1e-3), model
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        GOLDEN.write_text(json.dumps(losses(Path(folder)), indent=1) + "\n")
