@@ -57,6 +57,8 @@ def read(
         folder, {**dict.fromkeys(columns, "int32"), **dict.fromkeys(labels, "float"), **dict.fromkeys(keys)}
     )
     delivered = 0
+    # rows are shuffled here, where they already lie side by side: twice as fast as Petastorm's column by column
+    random = None if shuffle_seed is None else np.random.RandomState(shuffle_seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reader = make_batch_reader(
@@ -65,7 +67,6 @@ def read(
             reader_pool_type="thread",
             workers_count=1,
             shuffle_row_groups=shuffle_seed is not None,
-            shuffle_rows=shuffle_seed is not None,
             seed=shuffle_seed or 0,
             num_epochs=1,
         )
@@ -74,7 +75,7 @@ def read(
             while True:
                 started = time.perf_counter()
                 group = next(groups, None)
-                batch = None if group is None else _batch(group._asdict(), columns, labels, keys)
+                batch = None if group is None else _batch(group._asdict(), columns, labels, keys, random)
                 if waiting is not None:
                     waiting.seconds += time.perf_counter() - started
                 if batch is None:
@@ -89,14 +90,22 @@ def read(
         )
 
 
-def _batch(group: dict[str, NDArray[Any]], columns: Sequence[str], labels: Sequence[str], keys: Sequence[str]) -> Batch:
-    ids = np.empty((len(next(iter(group.values()))), len(columns)), dtype=np.int64)
+def _batch(
+    group: dict[str, NDArray[Any]],
+    columns: Sequence[str],
+    labels: Sequence[str],
+    keys: Sequence[str],
+    random: np.random.RandomState | None,
+) -> Batch:
+    rows = len(next(iter(group.values())))
+    ids = np.empty((rows, len(columns)), dtype=np.int64)
     for n, column in enumerate(columns):
         ids[:, n] = group[column]
+    order = slice(None) if random is None else random.permutation(rows)
     return Batch(
-        ids=torch.from_numpy(ids),
-        labels={name: torch.from_numpy(group[name].astype(np.float32, copy=False)) for name in labels},
-        keys={name: group[name] for name in keys},
+        ids=torch.from_numpy(ids[order]),
+        labels={name: torch.from_numpy(group[name].astype(np.float32, copy=False)[order]) for name in labels},
+        keys={name: group[name][order] for name in keys},
     )
 
 
