@@ -19,8 +19,8 @@ from pyspark.sql import functions as F
 from etl.publish import file_hash
 
 ROWS_A_FILE = 250_000
-# readers shuffle the order of row groups and the rows inside one, so a day should have several
-ROWS_A_GROUP = 16_384
+# readers shuffle the order of row groups and the rows inside one, and pay some milliseconds for each
+ROWS_A_GROUP = 131_072
 ARROW = {"string": pa.string(), "bigint": pa.int64(), "float": pa.float32(), "int": pa.int32()}
 
 

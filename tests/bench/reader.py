@@ -32,7 +32,7 @@ from trainer.optimiser import TaskOptimiser
 from trainer.ranker import build
 from trainer.reader import LABEL_COLUMNS, Waiting, read
 
-ROWS, ROW_GROUP, RUNS = 1_000_000, 50_000, 7
+ROWS, ROW_GROUP, RUNS = 2_000_000, 131_072, 9
 
 
 def with_reader(folder: Path, settings: Settings) -> int:
@@ -75,8 +75,8 @@ def main() -> None:
         settings = load_settings("conf/demo.toml")
         model = load_model("hard")
         assert model.family == "ranker"
-        some = sample_rows(settings, START, ROWS // 10)
-        write_samples(settings, START, pd.concat([some] * 10, ignore_index=True), ROW_GROUP)
+        some = sample_rows(settings, START, ROWS // 20)
+        write_samples(settings, START, pd.concat([some] * 20, ignore_index=True), ROW_GROUP)
         folder = Paths(settings.lake.root).samples(START)
         columns = len(columns_of(settings.features)) + len(LABEL_COLUMNS)
         print(f"{ROWS:,} rows, {columns} columns, row groups of {ROW_GROUP:,}, {RUNS} runs in turn, medians")
