@@ -7,7 +7,7 @@ from etl import parquet
 
 
 def test_rows_are_spread_over_files_ordered_inside_and_grouped(spark, tmp_path, monkeypatch):
-    rows = spark.range(100_000).select(F.col("id").alias("n"), (F.col("id") % 2).cast("int").alias("half"))
+    rows = spark.range(300_000).select(F.col("id").alias("n"), (F.col("id") % 2).cast("int").alias("half"))
     number = F.when(F.col("half") == 0, F.col("n") % 3).otherwise(F.lit(0))
     parquet.write_partitions(rows, {"n": "bigint"}, ["half"], [F.col("n").desc()], tmp_path, number)
     found = {str(p.relative_to(tmp_path)): pq.ParquetFile(p) for p in sorted(tmp_path.rglob("*")) if p.is_file()}
@@ -18,9 +18,9 @@ def test_rows_are_spread_over_files_ordered_inside_and_grouped(spark, tmp_path, 
         "half=1/part-00000.parquet",
     ]
     odd = found["half=1/part-00000.parquet"]
-    assert odd.read()["n"].to_pylist() == list(range(99_999, 0, -2))
+    assert odd.read()["n"].to_pylist() == list(range(299_999, 0, -2))
     groups = [odd.metadata.row_group(n).num_rows for n in range(odd.num_row_groups)]
-    assert groups == [16_384, 16_384, 16_384, 848]
+    assert groups == [131_072, 18_928]
     assert found["half=0/part-00001.parquet"].read()["n"].to_pylist()[-2:] == [10, 4]
 
 
