@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ with warnings.catch_warnings():
     from petastorm import make_batch_reader
 
 logging.getLogger("petastorm").setLevel(logging.ERROR)
+
+# Petastorm's pool looks whether all is read in two steps; work that comes between them is lost (workers_pool/
+# thread_pool.py, get_results). Rare, and harmless here: it is opened again and goes on where it stopped.
+ATTEMPTS = 3
 
 LABEL_COLUMNS = [*LABELS, *dict.fromkeys(LABELS.values())]
 
@@ -50,28 +55,19 @@ def read(
 
     shuffle_seed: None keeps the order of the files; a seed shuffles row groups, and rows within them. One thread
     and a seed give the same order every time. Raises Refusal when the table is absent, truncated, lacks a column or
-    when Petastorm delivers another number of rows than the Parquet footers promise.
+    when Petastorm keeps delivering another number of rows than the Parquet footers promise.
     """
     columns = columns_of(features)
     promised = check(
         folder, {**dict.fromkeys(columns, "int32"), **dict.fromkeys(labels, "float"), **dict.fromkeys(keys)}
     )
-    delivered = 0
+    delivered = groups_done = attempts = 0
     # rows are shuffled here, where they already lie side by side: twice as fast as Petastorm's column by column
     random = None if shuffle_seed is None else np.random.RandomState(shuffle_seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        reader = make_batch_reader(
-            f"file://{folder.resolve()}",  # petastorm does not decode %3D
-            schema_fields=[*columns, *labels, *keys],
-            reader_pool_type="thread",
-            workers_count=1,
-            shuffle_row_groups=shuffle_seed is not None,
-            seed=shuffle_seed or 0,
-            num_epochs=1,
-        )
-        with reader:
-            groups = iter(reader)
+    while delivered < promised and attempts < ATTEMPTS:
+        attempts += 1
+        with _open(folder, [*columns, *labels, *keys], shuffle_seed) as reader:
+            groups = islice(reader, groups_done, None)
             while True:
                 started = time.perf_counter()
                 group = next(groups, None)
@@ -81,12 +77,28 @@ def read(
                 if batch is None:
                     break
                 delivered += len(batch)
+                groups_done += 1
                 yield batch
     if delivered != promised:
         raise Refusal(
             f"the reader delivered {delivered} rows of {promised}",
             where=folder,
             remedy="run again; report it if it stays",
+        )
+
+
+def _open(folder: Path, columns: list[str], shuffle_seed: int | None) -> Any:
+    """A Petastorm reader of the row groups, in an order that depends on the seed alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make_batch_reader(
+            f"file://{folder.resolve()}",  # petastorm does not decode %3D
+            schema_fields=columns,
+            reader_pool_type="thread",
+            workers_count=1,
+            shuffle_row_groups=shuffle_seed is not None,
+            seed=shuffle_seed or 0,
+            num_epochs=1,
         )
 
 

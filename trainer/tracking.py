@@ -96,7 +96,7 @@ def _connect(settings: Settings, experiment: str) -> tuple[MlflowClient, str]:
     if uri.startswith("sqlite:///"):
         database = Path(uri.removeprefix("sqlite:///")).resolve()
         database.parent.mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{database}"
+        uri = f"sqlite:///{database}?timeout=60"  # s to wait for another job that writes; 5 by default
         artifacts = (database.parent / "mlartifacts").as_uri()
     client = MlflowClient(tracking_uri=uri)
     name = f"{settings.tracking.experiment}-{experiment}"

@@ -10,6 +10,8 @@ from typing import Any
 
 from conf.refusal import Refusal
 
+PATIENCE_S = 60
+
 
 @dataclass(frozen=True)
 class AirflowApi:
@@ -23,23 +25,32 @@ class AirflowApi:
         return cls(address, answer["access_token"])
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, accept: int | None = None) -> Any:
-        """The answer's JSON; None when it has the status `accept`. Raises Refusal on any other error."""
+        """The answer's JSON; None when it has the status `accept`. Raises Refusal on any other error.
+
+        A server that fails or does not answer is asked again for a while, unless asking twice could do it twice.
+        """
         request = urllib.request.Request(
             self.address + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
         )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            if error.code == accept:
-                return None
-            said = error.read().decode(errors="replace")[:500]
-            raise Refusal(
-                f"Airflow answered {error.code}: {said}", where=f"{method} {path}", remedy="see lake/airflow/services"
-            ) from None
+        deadline = time.monotonic() + (0 if method == "POST" else PATIENCE_S)
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.loads(answer.read())
+            except urllib.error.HTTPError as error:
+                if error.code == accept:
+                    return None
+                problem, final = f"{error.code}: {error.read().decode(errors='replace')[:500]}", error.code < 500
+            except OSError as error:
+                problem, final = f"nothing: {error}", False
+            if final or time.monotonic() > deadline:
+                raise Refusal(
+                    f"Airflow answered {problem}", where=f"{method} {path}", remedy="see lake/airflow/services"
+                )
+            time.sleep(1)
 
     def unpause(self, dag_id: str) -> None:
         """Waits until the DAG is known, and lets it run."""

@@ -52,7 +52,7 @@ def _run(run_settings: Settings, days: list[date], served: Served) -> None:
     paths = Paths(run_settings.lake.root)
     history = cli.days(run_settings.training.start, validation_day(run_settings))
     airflow = AirflowApi.log_in(served.airflow, USER, served.password)
-    progress = Progress(airflow, HOME / "logs")
+    progress = Progress(airflow, served.services, HOME / "logs")
     bootstrapped = [paths.samples(day) for day in history]
     if wants_masks(run_settings):
         bootstrapped.append(paths.masks("ranker", run_name(run_settings.masks.version, run_settings.training.seed)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dags.local.airflow_api import AirflowApi
+from dags.local.processes import Service, watch
 
 POLL_S = 1.0
 FINISHED = {"success", "failed", "skipped", "upstream_failed", "removed"}
@@ -23,12 +24,13 @@ class Progress:
     """Prints changes only, each with the seconds since the start; on a terminal also what is running now."""
 
     airflow: AirflowApi
+    services: list[Service]
     logs: Path
     started: float = field(default_factory=time.monotonic)
     live: bool = field(default_factory=sys.stdout.isatty)
 
     def follow(self, dag_id: str, run_id: str, label: str) -> None:
-        """Returns when the run has succeeded; raises RunFailed when it has failed."""
+        """Returns when the run has succeeded; raises RunFailed when it has failed, Refusal when a service has ended."""
         states: dict[str, str] = {}
         lines: dict[tuple[str, int], int] = {}
         while True:
@@ -40,6 +42,7 @@ class Progress:
                 return
             if state == "failed":
                 raise RunFailed(self._failure(dag_id, run_id, label, tasks))
+            watch(self.services)
             self._live(label, [task for task in tasks if task["state"] == "running"])
             time.sleep(POLL_S)
 

@@ -101,6 +101,8 @@ def _environment(port: int) -> dict[str, str]:
     return own | {
         "SPARSETAG_CONFIG": CONFIG,
         "AIRFLOW_HOME": str(HOME),
+        # five processes write to it: wait for one another longer than the 5 s by default
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db?timeout=60",
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",

@@ -93,8 +93,11 @@ def test_an_empty_day_is_refused(settings, day):
     refused(settings, day, "no rows")
 
 
-def test_a_row_group_that_the_reader_loses_is_noticed(settings, day, monkeypatch):
+@pytest.fixture
+def losing(monkeypatch):
+    """Makes Petastorm's reader lose the last row group, as often as told."""
     real = reader.make_batch_reader
+    left = 0
 
     class Losing:
         def __init__(self, *arguments, **options):
@@ -108,9 +111,27 @@ def test_a_row_group_that_the_reader_loses_is_noticed(settings, day, monkeypatch
             return self.real.__exit__(*error)
 
         def __iter__(self):
-            next(self.real)
-            return iter(self.real)
+            nonlocal left
+            left -= 1
+            groups = list(self.real)
+            return iter(groups[:-1] if left >= 0 else groups)
 
-    monkeypatch.setattr(reader, "make_batch_reader", Losing)
-    with pytest.raises(Refusal, match="the reader delivered 700 rows of 1000"):
+    def times(count):
+        nonlocal left
+        left = count
+        monkeypatch.setattr(reader, "make_batch_reader", Losing)
+
+    return times
+
+
+def test_reading_that_ended_early_goes_on_where_it_stopped(settings, day, losing):
+    undisturbed = [batch.ids for batch in read(day, settings.features, shuffle_seed=5)]
+    losing(2)
+    disturbed = [batch.ids for batch in read(day, settings.features, shuffle_seed=5)]
+    assert all(a.equal(b) for a, b in zip(undisturbed, disturbed, strict=True))
+
+
+def test_a_row_group_that_the_reader_keeps_losing_is_noticed(settings, day, losing):
+    losing(100)
+    with pytest.raises(Refusal, match=r"the reader delivered \d+ rows of 1000"):
         list(read(day, settings.features))
