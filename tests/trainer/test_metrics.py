@@ -26,6 +26,7 @@ def test_by_hand():
     assert metrics["gauc_equal"] == pytest.approx(0.75)
     assert metrics["gauc_impressions"] == pytest.approx((3 * 0.5 + 2 * 1) / 5)
     assert metrics["mse"] == pytest.approx((0.01 + 0.25 + 0.36 + 0.16 + 0.01) / 5)
+    assert metrics["logloss"] == pytest.approx(-np.log([0.9, 1 - 0.5, 0.4, 0.6, 1 - 0.1]).mean())
     assert metrics["calibration"] == pytest.approx(2.5 / 3)
     assert metrics["rows"] == 5
 

@@ -41,11 +41,27 @@ def test_a_seed_gives_one_order_and_another_seed_another(settings, day):
     assert np.array_equal(np.sort(first, axis=0), np.sort(other, axis=0))
 
 
-def test_rows_are_shuffled_within_row_groups_too(settings, day):
-    expected = sample_rows(settings, START, 1000)[columns_of(settings.features)].to_numpy()
-    shuffled = [batch.ids.numpy() for batch in read(day, settings.features, shuffle_seed=5)]
-    groups = [expected[n : n + 300] for n in range(0, 1000, 300)]
-    assert not any(np.array_equal(a, b) for a in shuffled for b in groups)
+def test_a_seed_shuffles_the_row_groups_and_the_rows_within_each(settings, day):
+    groups, rows = set(), set()
+    for seed in range(8):
+        numbers = [
+            [int(key[-6:]) for key in batch.keys["impression_id"]]
+            for batch in read(day, settings.features, keys=["impression_id"], shuffle_seed=seed)
+        ]
+        groups.add(tuple(min(group) // 300 for group in numbers))
+        rows.add(tuple(next(group for group in numbers if min(group) == 0)))
+    assert len(groups) > 3 and len(rows) == 8
+    assert tuple(range(300)) not in rows
+    assert all(sorted(order) == [0, 1, 2, 3] for order in groups)
+
+
+def test_a_shuffled_row_keeps_its_labels_and_keys(settings, day):
+    expected = sample_rows(settings, START, 1000).set_index("impression_id")
+    for batch in read(day, settings.features, keys=["impression_id"], shuffle_seed=5):
+        rows = expected.loc[batch.keys["impression_id"]]
+        assert np.array_equal(batch.ids.numpy(), rows[columns_of(settings.features)].to_numpy())
+        for name, label in batch.labels.items():
+            np.testing.assert_allclose(label.numpy(), rows[name], rtol=1e-6)
 
 
 def refused(settings, day, message):

@@ -2,10 +2,10 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,12 +16,13 @@ from conf.load import load_model, load_settings
 from conf.paths import Paths
 from conf.refusal import Refusal
 from etl.publish import read_manifest
-from tests.trainer.tables import START, publish_days, sample_rows, write_samples
+from tests.trainer.tables import START, publish_days, sample_rows, sizes, write_samples
+from trainer import checkpoint
 from trainer.daily_run import open_run
 from trainer.mask_generation import generate
 from trainer.predict import read_predictions
 from trainer.reader import read
-from trainer.train_day import train
+from trainer.train_day import main, train
 
 
 def bits(folder: Path) -> dict[str, str]:
@@ -84,10 +85,19 @@ def test_training_goes_on_from_the_day_before(settings, run):
 def test_ids_that_are_new_today_get_rows_and_yesterdays_rows_stay(settings, run):
     first, second = publish_days(settings, 2)
     train(run, first)
+    yesterday, name = run.load(first), "embeddings.shared.table"
+    today, fresh = run.build(sizes(second)), run.build(sizes(second)).state_dict()[name]
+    state = checkpoint.take_over(today, yesterday)
+    # user_id comes first and has grown from 30 rows to 32, every other feature's rows have moved by 2
+    rows, moments = today.state_dict()[name], state["tables"][name]["exp_avg"]
+    assert torch.equal(rows[:30], yesterday.weights[name][:30]) and torch.equal(rows[30:32], fresh[30:32])
+    assert torch.equal(moments[:30], yesterday.optimiser["tables"][name]["exp_avg"][:30])
+    assert not moments[30:32].any() and moments.shape == rows.shape == (sum(sizes(second).values()), 16)
+    assert torch.equal(rows[32:38], yesterday.weights[name][30:36])
+    others = {key: weight for key, weight in yesterday.weights.items() if key != name}
+    assert others and all(torch.equal(today.state_dict()[key], weight) for key, weight in others.items())
     train(run, second)
-    assert run.load(first).sizes["user_id"] == 30 and run.load(second).sizes["user_id"] == 32
-    rows = run.load(second).weights["embeddings.shared.table"].shape[0]
-    assert rows == sum(run.load(second).sizes.values())
+    assert run.load(second).weights[name].shape == rows.shape
 
 
 def test_equal_seeds_give_equal_bits_and_another_seed_others(settings, run, tmp_path, monkeypatch):
@@ -121,23 +131,45 @@ def test_one_job_trains_every_missing_day_in_order_and_then_nothing(settings, ha
     assert "nothing to do" in again.stdout and bits(paths.root / "models") == before
 
 
-def test_killed_at_any_moment_and_run_again_gives_the_same_bits(settings, hard):
-    publish_days(settings, 2, rows=3000)
-    root = settings.lake.root
-    arguments = ["--family", "ranker", "--day", "2026-01-02"]
-    assert job("trainer.train_day", *arguments).returncode == 0
-    undisturbed = bits(root / "models") | bits(root / "predictions")
-    for seconds in (3.0, 5.0, 6.0):
-        subprocess.run(["rm", "-rf", str(root / "models"), str(root / "predictions")], check=True)
-        command = [sys.executable, "-m", "trainer.train_day", "--config", "conf/demo.toml", *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        for published in [*root.glob("models/*/*/*"), *root.glob("predictions/*/*/*")]:
-            assert (published / "_MANIFEST.json").is_file(), f"{published} is half there"
-        assert job("trainer.train_day", *arguments).returncode == 0
-        assert bits(root / "models") | bits(root / "predictions") == undisturbed
+# Runs a job that is killed, as by `kill -9`, in the moment that it opens a file whose path matches.
+KILLED = """
+import os, re, runpy, signal, sys
+path = re.compile(sys.argv.pop(1))
+def killing(event, arguments):
+    if event == "open" and arguments[1] == "w" and path.search(str(arguments[0])):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(killing)
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "left"),
+    [
+        ("models.*dt=2026-01-01.*MANIFEST", []),  # weights and optimiser are written, the manifest is not
+        ("predictions.*dt=2026-01-02.*MANIFEST", ["models/ranker/hard/dt=2026-01-01"]),
+        (
+            "models.*dt=2026-01-02.*MANIFEST",
+            ["models/ranker/hard/dt=2026-01-01", "predictions/ranker/hard/dt=2026-01-02"],
+        ),
+    ],
+    ids=["first model", "predictions", "second model"],
+)
+def test_killed_at_any_moment_and_run_again_gives_the_same_bits(settings, hard, monkeypatch, moment, left):
+    publish_days(settings, 2)
+    command = ["trainer.train_day", "--config", "conf/demo.toml", "--family", "ranker", "--day", "2026-01-02"]
+    tables = [settings.lake.root / kind for kind in ("models", "predictions")]
+    killed = subprocess.run([sys.executable, "-c", KILLED, moment, *command], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    published = [path for table in tables for path in table.glob("*/*/*")]
+    assert [str(path.relative_to(settings.lake.root)) for path in published] == left
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+    again = [bits(table) for table in tables]
+    for table in tables:
+        shutil.rmtree(table)
+    main()
+    assert [bits(table) for table in tables] == again
 
 
 def refused(*arguments: str, match: str) -> None:
