@@ -10,18 +10,18 @@ def bools(*rows):
 
 
 def test_prune_masks_the_smallest_weights_over_all_layers_together():
-    weights = {"a": torch.tensor([[0.1, -5.0], [3.0, -0.2]]), "b": torch.tensor([[0.3, -4.0, 0.05, 2.0]])}
+    weights = {"a": torch.tensor([[0.1, -5.0], [0.3, -0.2]]), "b": torch.tensor([[3.0, -4.0, 0.05, 2.0]])}
     first = prune(Mask.ones(weights), weights, 0.5)
     # |w| sorted: .05 .1 .2 .3 | 2 3 4 5
-    assert torch.equal(first.layers["a"], bools([0, 1], [1, 0]))
-    assert torch.equal(first.layers["b"], bools([0, 1, 0, 1]))
+    assert torch.equal(first.layers["a"], bools([0, 1], [0, 0]))
+    assert torch.equal(first.layers["b"], bools([1, 1, 0, 1]))
 
 
 def test_prune_takes_its_share_of_what_is_left_and_never_revives_a_weight():
-    weights = {"a": torch.tensor([[9.0, 1.0, 2.0, 3.0]])}
-    outer = Mask({"a": bools([0, 1, 1, 1])})
-    inner = prune(outer, weights, 1 / 3)
-    assert torch.equal(inner.layers["a"], bools([0, 0, 1, 1]))
+    weights = {"a": torch.tensor([[9.0, 0.1, 1.0, 2.0, 3.0, 4.0]])}
+    outer = Mask({"a": bools([0, 0, 1, 1, 1, 1])})
+    inner = prune(outer, weights, 0.5)
+    assert torch.equal(inner.layers["a"], bools([0, 0, 0, 0, 1, 1]))
     assert inner.nested_in(outer) and not outer.nested_in(inner)
 
 
@@ -40,13 +40,15 @@ def test_share_pruned_after_n_rounds_is_one_minus_the_power(fraction, rounds):
 
 
 def test_overlap_by_hand():
-    masks = {"ctr": Mask({"a": bools([1, 1, 0, 0])}), "cvr": Mask({"a": bools([1, 0, 1, 0])})}
-    assert overlap(masks) == {"a": {"ctr only": 0.25, "cvr only": 0.25, "shared": 0.25, "dead": 0.25}}
+    ctr, cvr = bools([1, 0, 0, 0, 0, 1, 1, 0]), bools([0, 1, 1, 1, 1, 1, 1, 0])
+    masks = {"ctr": Mask({"a": ctr}), "cvr": Mask({"a": cvr})}
+    assert overlap(masks) == {"a": {"ctr only": 0.125, "cvr only": 0.5, "shared": 0.25, "dead": 0.125}}
 
 
 def test_identity_tells_tasks_apart():
     one, two = Mask({"a": bools([1, 0])}), Mask({"a": bools([0, 1])})
     assert identity({"ctr": one, "cvr": two}) != identity({"ctr": two, "cvr": one})
+    assert identity({"ctr": one}) != identity({"cvr": one})
     assert identity({"ctr": one, "cvr": two}) == identity({"cvr": two, "ctr": one})
 
 

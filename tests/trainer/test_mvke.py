@@ -46,8 +46,8 @@ def test_two_experts_one_field_by_hand() -> None:
 
     expert 1: V = leaky(1 * 2) = 2, upper layer [3, 0] * 2 + [0, 4] = (6, 4)
     expert 2: V = leaky(-1 * 2 + 1) = -0.01, upper layer [100, 0] * -0.01 + [1, -3] = (0, -3)
-    gate: tag (1, 0) has direction (sqrt(2), 0), so Q = sqrt(2) / sqrt(2) = 1; K = ln 3 and 0,
-      so the softmax is 3/4 and 1/4; E_u = 3/4 (6, 4) + 1/4 (0, -3) = (4.5, 2.25)
+    gate: tag (1, 0) has direction (sqrt(2), 0), so Q = leaky(-100 sqrt(2) / sqrt(2)) = -1; K = leaky(-100 ln 3) = -ln 3
+      and 0, so the softmax is 3/4 and 1/4; E_u = 3/4 (6, 4) + 1/4 (0, -3) = (4.5, 2.25)
     tag (1, 0): cos = 4.5 / sqrt(4.5^2 + 2.25^2) = 2 / sqrt(5)
     """
     experts = VirtualKernelExperts(2, embedding_dim=1, attention_dim=1, hidden=[], output_dim=2, seed=0)
@@ -57,9 +57,9 @@ def test_two_experts_one_field_by_hand() -> None:
     put(experts.upper[0].weight, [[3, 0], [100, 0]])
     put(experts.upper[0].bias, [[0, 4], [1, -3]])
     gate = VirtualKernelGate(tag_dim=2, attention_dim=1, seed=0, name="gate")
-    put(gate.query.weights["layer0"], [0.5**0.5, 7])
+    put(gate.query.weights["layer0"], [-100 * 0.5**0.5, 7])
     put(gate.query.biases["layer0"], [0])
-    put(gate.key.weights["layer0"], [torch.log(torch.tensor(3.0))])
+    put(gate.key.weights["layer0"], [-100 * torch.log(torch.tensor(3.0))])
     put(gate.key.biases["layer0"], [0])
     tag = torch.tensor([[1.0, 0.0]])
 
@@ -74,15 +74,16 @@ def test_two_experts_one_field_by_hand() -> None:
 
 
 def test_attention_over_two_fields_by_hand() -> None:
-    """eq. 5 with d_K = 4: Q = (1, 0, 0, 0), K = (2 ln 2 * field, 0, 0, 0), so QK / sqrt(4) = ln 2 and 2 ln 2.
+    """eq. 5 with d_K = 4: Q = leaky(-100, 0, 0, 0) = (-1, 0, 0, 0), K = leaky(-200 ln 2 * field, 0, 0, 0), that is
+    (-2 ln 2 * field, 0, 0, 0), so QK / sqrt(4) = ln 2 and 2 ln 2: queries and keys below zero still tell fields apart.
 
     The softmax is 1/3 and 2/3; V = 3 * field = 3 and 6; C = 5. The other expert, left as drawn, is not asked.
     """
     experts = VirtualKernelExperts(2, embedding_dim=1, attention_dim=4, hidden=[], output_dim=1, seed=0)
     first = torch.tensor([1.0, 0, 0, 0])
     for layer, weight in (
-        (experts.query, torch.eye(4)),
-        (experts.key, 2 * torch.log(torch.tensor(2.0)) * first),
+        (experts.query, -100 * torch.eye(4)),
+        (experts.key, -200 * torch.log(torch.tensor(2.0)) * first),
         (experts.value, 3 * first),
         (experts.upper[0], first),
     ):

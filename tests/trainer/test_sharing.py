@@ -33,6 +33,8 @@ def test_a_task_sees_exactly_the_network_times_its_mask():
     masks = random_masks()
     net = snet(masks)
     x = inputs()
+    for bias, task in enumerate(TASKS, start=1):
+        torch.nn.init.constant_(net.output_bias[task], bias)
     for task in TASKS:
         expected = x
         for layer in WIDTHS:
