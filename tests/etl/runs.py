@@ -42,6 +42,11 @@ def settings(
     return Settings(**{**content, **sections})
 
 
+def simulated(root: Path, **changes: Any) -> Settings:
+    """The run on the simulated world."""
+    return settings(root, {**SIMULATED, **changes})
+
+
 def samples(made: Settings, day: date) -> pd.DataFrame:
     return pd.read_parquet(Paths(made.lake.root).samples(day)).set_index("impression_id")
 

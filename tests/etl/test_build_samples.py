@@ -1,6 +1,5 @@
 """The job on the simulated world: what it publishes, a range against its days, kills, re-runs, refusals."""
 
-import signal
 import subprocess
 import sys
 from datetime import timedelta
@@ -11,29 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.refusal import Refusal
-from etl import build_samples, build_users
-from etl.contract import LABELS, RAW, samples_schema, users_schema
+from etl import build_samples
+from etl.contract import LABELS, RAW, samples_schema
 from etl.sources import simulated, world
 from tests.etl import runs
+from tests.kill import killed
 
 ONE, TWO, THREE = (runs.DAY + timedelta(days=n) for n in range(3))
 STEPS = ("clicks", "actions", "conversions")
 
 
-def make(root: Path, **changes):
-    return runs.settings(root, {**runs.SIMULATED, **changes})
-
-
-@pytest.fixture(scope="module")
-def built(spark, tmp_path_factory):
-    """Three days in one pass."""
-    made = make(tmp_path_factory.mktemp("range"))
-    build_samples.build(made, [ONE, TWO, THREE])
-    return made
-
-
 def test_a_range_gives_the_bytes_of_its_days_one_by_one(spark, built, tmp_path):
-    by_day = make(tmp_path)
+    by_day = runs.simulated(tmp_path)
     for day in (ONE, TWO, THREE):
         build_samples.build(by_day, [day])
     found = runs.contents(by_day.lake.root)
@@ -132,58 +120,25 @@ def test_a_day_that_later_days_continue_cannot_be_changed_under_them(spark, buil
     assert runs.contents(built.lake.root) == before
 
 
-def test_users_are_all_of_the_table_and_all_seen(spark, built):
-    build_users.build(built, THREE)
-    users = pd.read_parquet(built.lake.root / f"users/dt={THREE}").set_index("user_id")
-    assert list(users.columns) == list(users_schema(built.features))[1:]
-    assert set(users.index) == {f"u{n}" for n in range(60)}
-    seen = runs.samples(built, THREE).drop_duplicates("user_id").set_index("user_id")
-    assert users.loc[seen.index].equals(seen[["f_user_id", "f_age"]])
-
-
-KILLED = """
-import os, signal, sys
-from datetime import date
-from pathlib import Path
-from etl import build_samples, {module}
-from tests.etl import runs
-from tests.etl.test_build_samples import make, ONE, TWO
-
-real, calls = {module}.{function}, 0
-
-def killed(*arguments, **named):
-    global calls
-    result = real(*arguments, **named)
-    calls += 1
-    if calls == {after}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
-
-{module}.{function} = killed
-build_samples.build(make(Path(sys.argv[1])), [ONE, TWO])
-"""
+def two_days(root: Path) -> None:
+    build_samples.build(runs.simulated(root), [ONE, TWO])
 
 
 @pytest.mark.parametrize(
-    ("module", "function", "after", "done"),
+    ("place", "after", "done"),
     [
         # in the middle of writing; and between the vocabulary and the samples of the second day
-        ("day_files", "stage_samples", 1, []),
-        ("day_files", "publish_files", 8 + 7, [ONE]),
+        ("etl.day_files:stage_samples", 1, []),
+        ("etl.day_files:publish_files", 8 + 7, [ONE]),
     ],
 )
-def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(
-    spark, built, tmp_path, module, function, after, done
-):
-    code = KILLED.format(module=module, function=function, after=after)
-    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], check=False)
-    assert ended.returncode == -signal.SIGKILL
-    made = make(tmp_path)
-    published = sorted(p.parent.name for p in made.lake.root.glob("samples/*/_MANIFEST.json"))
-    assert published == [f"dt={day}" for day in done]
-    build_samples.build(made, [ONE, TWO])
+def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(spark, built, tmp_path, place, after, done):
+    killed(two_days, tmp_path, place, after)
+    lake = tmp_path / "lake"
+    assert sorted(p.parent.name for p in lake.glob("samples/*/_MANIFEST.json")) == [f"dt={day}" for day in done]
+    two_days(tmp_path)
     undisturbed = {k: v for k, v in runs.contents(built.lake.root).items() if str(THREE) not in k}
-    assert runs.contents(made.lake.root) == undisturbed
+    assert runs.contents(lake) == undisturbed
 
 
 @pytest.mark.parametrize(

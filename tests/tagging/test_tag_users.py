@@ -21,6 +21,7 @@ from conf.settings import Lake, Settings, Spark, Tagging, Tracking
 from etl.contract import columns_of, users_schema
 from etl.publish import MANIFEST, file_hash, identity, publish, read_manifest, write_manifest
 from tagging import tag_users as job
+from tests.kill import killed
 from tests.tagging.trained import DEMO, FEATURES, SIZES, TAGS, literal, trained
 from trainer import checkpoint
 from trainer.daily_run import open_run
@@ -98,13 +99,19 @@ def hashes(settings: Settings) -> dict[str, str]:
     return {str(path.relative_to(root)): file_hash(path) for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-@pytest.fixture(scope="module")
-def tagged(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A lake after the job, its users in several blocks."""
-    settings = make_lake(tmp_path_factory.mktemp("tagged"))
+def tag(root: Path) -> None:
+    """The job on the lake at `root`, its users in five blocks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "BLOCK_USERS", 16)
-        job.tag_users(settings, DAY, force=False)
+        job.tag_users(settings_in(root), DAY, force=False)
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A lake after the job."""
+    root = tmp_path_factory.mktemp("tagged")
+    settings = make_lake(root)
+    tag(root)
     return settings
 
 
@@ -179,6 +186,31 @@ def test_what_is_there_is_left_and_what_is_missing_is_made(
     assert hashes(tagged) == before
     assert {p: p.stat().st_mtime_ns for p in paths.user_tags(DAY, "interest").iterdir()} == kept
     assert f"user_tags {DAY} interest: present in" in capsys.readouterr().out
+
+
+def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged: Settings, tmp_path: Path) -> None:
+    settings = make_lake(tmp_path)
+    paths = Paths(settings.lake.root)
+    undisturbed = hashes(tagged)
+
+    def staged() -> list[int]:
+        return [len(list(paths.staging(paths.user_tags(DAY, task)).glob("*.parquet"))) for task in TASKS]
+
+    # with two of the five blocks written, the third perhaps begun
+    killed(tag, tmp_path, "tagging.profile:tag_block", 2)
+    assert all(2 <= files < 5 for files in staged())
+    assert hashes(settings) == {}
+    # between the renames of the two tasks
+    killed(tag, tmp_path, "tagging.tag_users:publish_staged", 1)
+    assert staged() == [0, 5]
+    assert hashes(settings) == {name: sha for name, sha in undisturbed.items() if "task=interest" in name}
+    tag(tmp_path)
+    assert hashes(settings) == undisturbed
+    assert not list((paths.root / "_staging").iterdir())
+    client = mlflow.tracking.MlflowClient(settings.tracking.uri)
+    experiment = client.get_experiment_by_name("sparsetag-tagging")
+    of_day = client.search_runs([experiment.experiment_id], "tags.day = '2026-01-03'")
+    assert [run.info.status for run in of_day] == ["FINISHED"]
 
 
 def test_everything_there_is_nothing_to_do(tagged: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
