@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from conf.settings import Section
+from conf.settings import Name, RunName, Section
 
 
 class Optimiser(Section):
@@ -13,34 +13,111 @@ class Optimiser(Section):
     batch_size: int = Field(128, ge=1, description="rows of one task's batch")
 
 
-class Task(Section):
-    """Training weight of a task: a and b of LT4REC eq. 2."""
+class TaskSettings(Section):
+    """How one loss of the objective counts."""
 
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, gt=0, description="a or b of LT4REC eq. 2; w of ESM2 eq. 11")
+    conflict: float = Field(
+        0.0, ge=0, description="ctr_cvr only: a row weighs 1 + conflict * (1 - label) (LT4REC section 2.2, point 2)"
+    )
+    oversample: int = Field(1, ge=1, description="ctr_cvr only: how often a positive row is seen (DNN-OS of ESM2)")
+
+
+Sharing = Literal["single", "hard", "moe", "mmoe", "cgc", "sparse_weight", "sparse_neuron"]
+MASKED: tuple[Sharing, ...] = ("sparse_weight", "sparse_neuron")
+GATED: tuple[Sharing, ...] = ("moe", "mmoe", "cgc")
 
 
 class RankerModel(Section):
     family: Literal["ranker"]
-    sharing: Literal["single", "hard", "sparse_weight"] = Field(
-        description="single: a network a task; hard: shared bottom, own towers; sparse_weight: sNET under task masks"
+    sharing: Sharing = Field(
+        description="single: a network a task, embeddings included; hard: shared embedding and bottom, own towers;"
+        " moe, mmoe, cgc: experts as bottom, mixed by one gate, a gate a task, or a gate a task over shared and own"
+        " experts; sparse_weight, sparse_neuron: sNET under task masks of single weights or of whole neurons"
     )
-    objective: Literal["ctr_cvr"] = "ctr_cvr"
+    objective: Literal["ctr_cvr", "esmm", "esm2"] = Field(
+        "ctr_cvr", description="ctr_cvr: a loss a task; esmm, esm2: losses over all impressions, composed of heads"
+    )
+    conversion: Literal["share", "yes_no"] = Field(
+        "share", description="what CVR learns: the conversion's value in [0, 1], or whether it converted"
+    )
     embedding_dim: int = Field(16, ge=1)
+    exclusive_dim: int = Field(0, ge=0, description="width of a further embedding that a head shares with no other")
+    exclusive: list[str] = Field(default_factory=list, description="heads that have one (multi-view)")
     hidden: list[int] = Field([256, 128, 64], min_length=1, description="widths of the hidden layers")
-    shared_layers: int = Field(0, ge=0, description="hard only: how many of the hidden layers are shared")
+    shared_layers: int = Field(
+        0, ge=0, description="hidden layers of the bottom (hard) or of an expert (moe, mmoe, cgc); towers have the rest"
+    )
+    experts: int = Field(0, ge=0, description="moe, mmoe, cgc: experts shared by all heads")
+    own_experts: int = Field(0, ge=0, description="cgc: experts of each head alone")
+    masks: RunName | None = Field(
+        None, description="suffix of the [masks] version, for a network of its own shape; models may share masks"
+    )
     optimiser: Optimiser = Optimiser()
-    tasks: dict[Literal["ctr", "cvr"], Task] = Field(default_factory=dict)
+    tasks: dict[Name, TaskSettings] = Field(
+        default_factory=dict,
+        description="by loss: ctr, cvr (ctr_cvr), ctr, ctcvr (esmm), ctr, ctavr, ctcvr (esm2); with ctr_cvr a kind of"
+        " action from [labels] kinds adds a task",
+    )
 
-    def weight(self, task: Literal["ctr", "cvr"]) -> float:
-        return self.tasks.get(task, Task()).weight
+    def task(self, name: str) -> TaskSettings:
+        return self.tasks.get(name, TaskSettings())
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Outputs of the network, in order."""
+        if self.objective == "esm2":
+            return ("ctr", "action", "cvr_after_action", "cvr_without_action")
+        return ("ctr", "cvr", *self.kinds)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of action that are tasks of their own."""
+        return tuple(name for name in self.tasks if name not in _LOSSES[self.objective])
+
+    @property
+    def is_masked(self) -> bool:
+        return self.sharing in MASKED
 
     @model_validator(mode="after")
-    def _shared_layers_fit(self) -> "RankerModel":
-        if (self.sharing == "hard") != (self.shared_layers > 0):
-            raise ValueError("shared_layers > 0 goes with sharing = 'hard', and only with it")
+    def _layers_fit_the_sharing(self) -> "RankerModel":
         if self.shared_layers > len(self.hidden):
             raise ValueError(f"shared_layers = {self.shared_layers} but there are {len(self.hidden)} hidden layers")
+        if self.shared_layers and self.sharing not in ("hard", *GATED):
+            raise ValueError(f"shared_layers goes with sharing = 'hard', 'moe', 'mmoe' or 'cgc', not '{self.sharing}'")
+        if (self.sharing in GATED) != (self.experts > 0):
+            raise ValueError("experts > 0 goes with sharing = 'moe', 'mmoe' or 'cgc', and only with them")
+        if self.sharing in GATED and not self.shared_layers:
+            raise ValueError(f"sharing = '{self.sharing}' needs shared_layers: the layers of an expert")
+        if (self.sharing == "cgc") != (self.own_experts > 0):
+            raise ValueError("own_experts > 0 goes with sharing = 'cgc', and only with it")
+        if self.masks and not self.is_masked:
+            raise ValueError("masks goes with sharing = 'sparse_weight' or 'sparse_neuron', and only with them")
         return self
+
+    @model_validator(mode="after")
+    def _tasks_fit_the_objective(self) -> "RankerModel":
+        if self.objective != "ctr_cvr":
+            if self.kinds:
+                raise ValueError(
+                    f"[tasks] {self.kinds[0]}: the losses of {self.objective} are {', '.join(_LOSSES[self.objective])}"
+                )
+            if any(task.conflict or task.oversample > 1 for task in self.tasks.values()):
+                raise ValueError("[tasks] conflict and oversample go with objective = 'ctr_cvr', and only with it")
+        return self
+
+    @model_validator(mode="after")
+    def _exclusive_heads_are_heads(self) -> "RankerModel":
+        if bool(self.exclusive) != (self.exclusive_dim > 0):
+            raise ValueError("exclusive (which heads) and exclusive_dim (how wide) go together")
+        if self.exclusive and self.sharing == "single":
+            raise ValueError("sharing = 'single' shares no embedding: take exclusive out")
+        if unknown := set(self.exclusive) - set(self.heads):
+            raise ValueError(f"exclusive = {sorted(unknown)}: the heads are {', '.join(self.heads)}")
+        return self
+
+
+_LOSSES = {"ctr_cvr": ("ctr", "cvr"), "esmm": ("ctr", "ctcvr"), "esm2": ("ctr", "ctavr", "ctcvr")}
 
 
 class TaggerModel(Section):

@@ -42,6 +42,11 @@ class Paths:
         return self.root / "_staging" / str(target.relative_to(self.root)).replace("/", "__")
 
 
+def mask_version(version: str, suffix: str | None, seed: int) -> str:
+    """Name of the masks of a run: [masks] version, the model file's suffix when it has one, and the seed."""
+    return run_name(f"{version}-{suffix}" if suffix else version, seed)
+
+
 def run_name(name: str, seed: int) -> str:
     """Name of a run or of a mask version: seed 0 is the product, other seeds are repetitions beside it."""
     return name if seed == 0 else f"{name}-seed{seed}"

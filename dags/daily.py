@@ -21,7 +21,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param, chain
 
 from dags.job import DAY, JobOperator
-from dags.run_file import CONFIG, settings, wants_masks
+from dags.run_file import CONFIG, masks_wanted, settings
 from dags.schedule import midnight, timetable
 
 SETTINGS = settings()
@@ -59,6 +59,6 @@ with DAG(
     # what needs what, and no more: the two models train side by side, on a core each
     chain(build_samples, train_ranker)
     chain(build_samples, [train_tagger, build_users], tag_users)
-    if wants_masks(SETTINGS):
+    if masks_wanted(SETTINGS):
         generate_masks = JobOperator(task_id="generate_masks", module="trainer.generate_masks", arguments=common)
         chain(build_samples, generate_masks, train_ranker)

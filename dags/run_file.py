@@ -6,6 +6,7 @@ from pathlib import Path
 
 from conf.load import load_model, load_settings
 from conf.models import RankerModel
+from conf.paths import mask_version
 from conf.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -17,10 +18,12 @@ def settings() -> Settings:
     return load_settings(PROJECT / CONFIG)
 
 
-def wants_masks(run: Settings) -> bool:
-    """Whether the ranker's network is shared under task masks, which have to be found first."""
+def masks_wanted(run: Settings) -> str | None:
+    """Version of the task masks that the ranker needs, which have to be found first; None: it needs none."""
     model = load_model(run.ranker.model)
-    return isinstance(model, RankerModel) and model.sharing == "sparse_weight"
+    if not isinstance(model, RankerModel) or not model.is_masked:
+        return None
+    return mask_version(run.masks.version, model.masks, run.training.seed)
 
 
 def validation_day(run: Settings) -> date:

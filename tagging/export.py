@@ -58,7 +58,7 @@ def export(tagger: Tagger, tag_ids: Sequence[int]) -> Export:
         scale = float(tagger.score.scale())
         tasks = {
             task: task_matrices(tagger.gate(vectors, task), unit, tagger.experts_of[task], scale)
-            for task in tagger.tasks
+            for task in tagger.heads
         }
     return Export(tagger, ids, tasks)
 

@@ -48,7 +48,7 @@ def tag_users(settings: Settings, day: date, *, force: bool) -> None:
     """Scores, logs, publishes; a task whose tags are there already is left as it is unless forced."""
     run = open_run(settings, "tagger")
     paths = run.paths
-    targets = {task.name: paths.user_tags(day, task.name) for task in run.tasks}
+    targets = {task.name: paths.user_tags(day, task.name) for task in run.objective.heads}
     todo = [task for task, target in targets.items() if force or not is_published(target)]
     done = [task for task in targets if task not in todo]
     for task in done:

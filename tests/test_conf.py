@@ -31,7 +31,7 @@ def test_every_model_builds_under_every_run_file(name, model):
     settings = load_settings(f"conf/{name}")
     sizes = {feature.name: 5 + len(feature.boundaries) for feature in settings.features}
     network = build(load_model(model), settings, sizes)
-    assert network.tasks == (("interest", "intention") if model == "mvke" else ("ctr", "cvr"))
+    assert network.heads == (("interest", "intention") if model == "mvke" else ("ctr", "cvr"))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_override_of_nothing_is_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        ("hard", "shared_layers = 1", "", "shared_layers > 0 goes with sharing = 'hard'"),
+        ("single", "hidden", "shared_layers = 1\nhidden", "shared_layers goes with sharing = 'hard', 'moe'"),
         ("hard", "shared_layers = 1", "shared_layers = 3", "shared_layers = 3 but there are 2 hidden layers"),
         ("single", 'sharing = "single"', 'sharing = "soft"', "'soft'"),
         ("mvke", "interest = [1, 2, 3]", "interest = [1, 6]", "name each VKE once, from 1 to experts = 5"),

@@ -17,7 +17,7 @@ from trainer import checkpoint, mask_store
 from trainer.device import device
 from trainer.mask import Mask, identity
 from trainer.model import build
-from trainer.objective import Task, tasks_of
+from trainer.objective import Objective, objective_of
 from trainer.task_model import TaskModel
 from trainer.vocabulary import vocabulary_identity
 
@@ -27,7 +27,7 @@ class DailyRun:
     settings: Settings
     name: str
     model: RankerModel | TaggerModel
-    tasks: tuple[Task, ...]
+    objective: Objective
     masks: Mapping[str, Mask] | None
     device: torch.device
 
@@ -80,13 +80,13 @@ def open_run(settings: Settings, family: Literal["ranker", "tagger"], model_name
             f"model '{name}' is a {model.family}, not a {family}", where="--model", remedy="choose another model"
         )
     masks = None
-    if model.family == "ranker" and model.sharing == "sparse_weight":
+    if model.family == "ranker" and model.is_masked:
         masks = mask_store.load_for(settings, model)
     return DailyRun(
         settings=settings,
         name=run_name(name, settings.training.seed),
         model=model,
-        tasks=tasks_of(model, settings),
+        objective=objective_of(model, settings),
         masks=masks,
         device=device(settings.training),
     )

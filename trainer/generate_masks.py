@@ -9,7 +9,7 @@ rounds (1 to n_pruning) the one with the best metric becomes the task's mask; ro
 
 from conf import cli
 from conf.load import load_model, load_settings
-from conf.paths import Paths, run_name
+from conf.paths import Paths, mask_version
 from conf.refusal import Refusal
 from etl.publish import is_published
 
@@ -21,11 +21,11 @@ def main() -> None:
     settings = load_settings(arguments.config)
     name = arguments.model or settings.ranker.model
     model = load_model(name)
-    if model.family != "ranker" or model.sharing != "sparse_weight":
+    if model.family != "ranker" or not model.is_masked:
         raise Refusal(
             f"model '{name}' uses no masks", where="--model", remedy="choose one with sharing = 'sparse_weight'"
         )
-    version = run_name(settings.masks.version, settings.training.seed)
+    version = mask_version(settings.masks.version, model.masks, settings.training.seed)
     target = Paths(settings.lake.root).masks("ranker", version)
     if is_published(target) and not arguments.force:
         print(f"masks {version}: present in {target}, nothing to do", flush=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from trainer.batch import Batch
-from trainer.objective import Task
+from trainer.objective import Step
 from trainer.optimiser import TaskOptimiser
 from trainer.reader import Waiting
 from trainer.task_batches import task_batches
@@ -16,7 +16,7 @@ from trainer.task_model import TaskModel
 
 @dataclass
 class Pass:
-    """What one pass over the rows came to: mean loss and batches by task, seconds, share of them spent waiting."""
+    """What one pass over the rows came to: mean loss and batches by step, seconds, share of them spent waiting."""
 
     losses: dict[str, float] = field(default_factory=dict)
     batches: dict[str, int] = field(default_factory=dict)
@@ -29,24 +29,24 @@ def train_pass(
     model: TaskModel,
     optimiser: TaskOptimiser,
     groups: Iterable[Batch],
-    tasks: Sequence[Task],
+    steps: Sequence[Step],
     batch_size: int,
     device: torch.device,
     waiting: Waiting,
 ) -> Pass:
-    """Trains on task batches: each step is one task's, under that task's mask (Algorithm 1, lines 12 to 17)."""
-    done = Pass(batches={task.name: 0 for task in tasks})
-    sums = {task.name: torch.zeros((), device=device) for task in tasks}
+    """Trains on step batches; a step's heads see the network under their own masks (Algorithm 1, lines 12 to 17)."""
+    done = Pass(batches={step.name: 0 for step in steps})
+    sums = {step.name: torch.zeros((), device=device) for step in steps}
     started = time.perf_counter()
     model.train()
-    for task, batch in task_batches(_counted(groups, done), tasks, batch_size):
+    for step, batch in task_batches(_counted(groups, done), steps, batch_size):
         batch = batch.to(device)
         optimiser.zero_grad()
-        loss = task.loss(model.logits(batch, task.name), batch)
+        loss = step.loss(model.logits(batch, step.heads), batch)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        optimiser.step(task.name)
-        sums[task.name] += loss.detach()
-        done.batches[task.name] += 1
+        optimiser.step(step.name)
+        sums[step.name] += loss.detach()
+        done.batches[step.name] += 1
     done.losses = {name: float(total) / max(done.batches[name], 1) for name, total in sums.items()}
     done.seconds = time.perf_counter() - started
     done.waiting_share = waiting.seconds / done.seconds

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ class Mask:
         return {name: list(layer.shape) for name, layer in self.layers.items()}
 
 
-def prune(mask: Mask, weights: Mapping[str, Tensor], fraction: float) -> Mask:
+def prune_weights(mask: Mask, weights: Mapping[str, Tensor], fraction: float) -> Mask:
     """Algorithm 1, step b: the smallest |weight| of those still kept are masked as well.
 
     The quantile is taken over all layers together and over the kept weights only; it is applied by count,
@@ -59,6 +60,27 @@ def prune(mask: Mask, weights: Mapping[str, Tensor], fraction: float) -> Mask:
     kept[torch.argsort(size, stable=True)[:count]] = False
     parts = torch.split(kept, [mask.layers[name].numel() for name in names])
     return Mask({name: part.reshape(mask.layers[name].shape) for name, part in zip(names, parts, strict=True)})
+
+
+def prune_neurons(mask: Mask, weights: Mapping[str, Tensor], fraction: float) -> Mask:
+    """s-neuron (LT4REC section 3.1): whole hidden neurons go, those with the smallest norm of incoming weights.
+
+    Of each hidden layer by itself, since norms grow with the number of inputs; at least one neuron stays. With a neuron
+    go its incoming and its outgoing weights, so that nothing of it is left.
+    """
+    layers = {name: layer.clone() for name, layer in mask.layers.items()}
+    names = list(layers)
+    for name, following in pairwise(names):
+        alive = mask.layers[name].any(dim=1)
+        count = min(round(fraction * int(alive.sum())), int(alive.sum()) - 1)
+        norms = (weights[name].detach() * mask.layers[name]).norm(dim=1)
+        gone = torch.argsort(torch.where(alive, norms, torch.inf), stable=True)[:count]
+        layers[name][gone] = False
+        layers[following][:, gone] = False
+    return Mask(layers)
+
+
+PRUNE = {"sparse_weight": prune_weights, "sparse_neuron": prune_neurons}
 
 
 def check_architecture(masks: Mapping[str, Mask], tasks: set[str], shapes: dict[str, list[int]], where: object) -> None:

@@ -10,13 +10,14 @@ from etl.publish import publish
 from trainer import figures, mask_store, tracking
 from trainer.mask import overlap
 from trainer.mask_rounds import Pruning, Round, best_round
-from trainer.objective import Task, ranking_tasks
+from trainer.objective import objective_of
+from trainer.task import Task
 
 
 def generate(settings: Settings, model: RankerModel, name: str) -> None:
     """Runs all rounds of all tasks, logs them, publishes the masks."""
     paths = Paths(settings.lake.root)
-    version = mask_store.version(settings)
+    version = mask_store.version(settings, model)
     pruning = Pruning(settings, model)
     day = pruning.validation_day
     tags = {"family": "ranker", "model": name, "job": "generate_masks", "version": version}
@@ -47,7 +48,7 @@ def generate(settings: Settings, model: RankerModel, name: str) -> None:
         for trained in pruning.training_days:
             parent.dataset(paths.samples(trained), pruning.made_from["samples"][str(trained)], "training")
         parent.dataset(paths.samples(day), pruning.made_from["samples"][str(day)], "validation")
-        tasks = ranking_tasks(model)
+        tasks = objective_of(model, settings).heads
         rounds: dict[str, list[Round]] = {task.name: [] for task in tasks}
         for task in tasks:
             for done in pruning.rounds(task):
@@ -70,6 +71,6 @@ def generate(settings: Settings, model: RankerModel, name: str) -> None:
             "history": history,
             "overlap": shares,
         }
-        publish(paths, mask_store.folder(settings), partial(mask_store.write, masks=masks, manifest=content))
+        publish(paths, mask_store.folder(settings, model), partial(mask_store.write, masks=masks, manifest=content))
     shutil.rmtree(paths.mask_rounds("ranker", version))
-    print(f"masks {version}: best rounds {numbers}, published in {mask_store.folder(settings)}", flush=True)
+    print(f"masks {version}: best rounds {numbers}, published in {mask_store.folder(settings, model)}", flush=True)

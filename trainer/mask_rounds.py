@@ -18,14 +18,15 @@ from etl.publish import identity, is_published, publish, read_manifest
 from trainer import mask_store, vocabulary
 from trainer.device import device
 from trainer.loop import train_pass
-from trainer.mask import Mask, prune
+from trainer.mask import PRUNE, Mask
 from trainer.metrics import flatten
-from trainer.objective import Task
+from trainer.objective import apart
 from trainer.optimiser import TaskOptimiser
 from trainer.predict import metrics_by_task, predict
-from trainer.ranker import TASKS, build, snet_shapes, snet_weights
+from trainer.ranker import build, snet_shapes, snet_weights
 from trainer.reader import Waiting, read
 from trainer.seeding import seed_of
+from trainer.task import Task
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Pruning:
                 metrics, weights = self._train_and_validate(task, mask)
                 value = metrics[f"{task.name}_{task.metric}"]
                 content = {**self.made_from, "round": number, "metric": value, "metrics": metrics}
-                pair = {"this": mask, "next": prune(mask, weights, self.settings.masks.fraction)}
+                pair = {"this": mask, "next": PRUNE[self.model.sharing](mask, weights, self.settings.masks.fraction)}
                 publish(self.paths, target, partial(mask_store.write, masks=pair, manifest=content))
             masks, manifest = mask_store.read(target, remedy="run again")
             yield Round(number, masks["this"], manifest["metric"], manifest["metrics"])
@@ -97,16 +98,17 @@ class Pruning:
         settings = self.settings
         where = device(settings.training)
         sizes = vocabulary.sizes(self.paths, self.training_days[-1])
-        masks = dict.fromkeys(TASKS, mask)
+        masks = dict.fromkeys(self.model.heads, mask)
         network = build(self.model, settings, sizes, settings.training.seed, masks).to(where)
+        objective = apart((task,), self.model.tasks)
         adam = TaskOptimiser(network, [task.name], self.model.optimiser)
         for day in self.training_days:
             waiting = Waiting()
             seed = seed_of(settings.training.seed, "rows", day)
             groups = read(self.paths.samples(day), settings.features, shuffle_seed=seed, waiting=waiting)
-            train_pass(network, adam, groups, [task], self.model.optimiser.batch_size, where, waiting)
+            train_pass(network, adam, groups, objective.steps, self.model.optimiser.batch_size, where, waiting)
         validation = self.paths.samples(self.validation_day)
-        metrics = metrics_by_task(predict(network, [task], validation, settings.features, where))
+        metrics = metrics_by_task(predict(network, objective, validation, settings.features, where))
         if metrics[task.name][task.metric] is None:
             raise Refusal(
                 f"{task.metric} of task {task.name} is undefined on the validation day",
@@ -122,7 +124,7 @@ class Pruning:
         return all(manifest.get(key) == value for key, value in self.made_from.items())
 
     def _folder(self, task: Task, number: int) -> Path:
-        kept = self.paths.mask_rounds("ranker", mask_store.version(self.settings))
+        kept = self.paths.mask_rounds("ranker", mask_store.version(self.settings, self.model))
         return kept / task.name / f"round={number}"
 
     def _samples(self, day: date) -> str:

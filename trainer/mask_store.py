@@ -7,21 +7,21 @@ from typing import Any
 import torch
 
 from conf.models import RankerModel
-from conf.paths import Paths, run_name
+from conf.paths import Paths, mask_version
 from conf.settings import Settings
 from etl.publish import read_manifest, write_manifest
 from trainer.mask import Mask, check_architecture, identity
-from trainer.ranker import TASKS, snet_shapes
+from trainer.ranker import snet_shapes
 
 FILE = "masks.pt"
 
 
-def version(settings: Settings) -> str:
-    return run_name(settings.masks.version, settings.training.seed)
+def version(settings: Settings, model: RankerModel) -> str:
+    return mask_version(settings.masks.version, model.masks, settings.training.seed)
 
 
-def folder(settings: Settings) -> Path:
-    return Paths(settings.lake.root).masks("ranker", version(settings))
+def folder(settings: Settings, model: RankerModel) -> Path:
+    return Paths(settings.lake.root).masks("ranker", version(settings, model))
 
 
 def write(staging: Path, masks: Mapping[str, Mask], manifest: Mapping[str, Any]) -> None:
@@ -39,6 +39,7 @@ def read(published: Path, remedy: str) -> tuple[dict[str, Mask], dict[str, Any]]
 
 def load_for(settings: Settings, model: RankerModel) -> dict[str, Mask]:
     """The published masks, checked against the model they are to be used with; raises Refusal."""
-    masks, _ = read(folder(settings), remedy="make them first: python -m trainer.generate_masks")
-    check_architecture(masks, set(TASKS), snet_shapes(model, settings), folder(settings))
+    where = folder(settings, model)
+    masks, _ = read(where, remedy="make them first: python -m trainer.generate_masks")
+    check_architecture(masks, set(model.heads), snet_shapes(model, settings), where)
     return masks

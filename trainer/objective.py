@@ -1,62 +1,166 @@
-"""What the tasks of a model learn: label, rows, loss. The model gives logits by task name, nothing more."""
+"""What a model learns and what it is asked: heads, steps, targets.
 
+A head is one output of the network. A step is one kind of batch: which rows, and the loss of some heads on them. A
+target is a probability that is predicted and judged; it may be composed of several heads. A paper's objective is a
+choice of the three; networks know heads by name and nothing more.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from conf.models import RankerModel, TaggerModel
+from conf.models import RankerModel, TaggerModel, TaskSettings
 from conf.settings import Settings
-from etl.contract import FIRST_VALUE, LABELS, columns_of, feature_columns
+from etl.contract import columns_of, feature_columns
+from trainer import chain
 from trainer.batch import Batch
+from trainer.task import Task, cross_entropy, cross_entropy_of_log
+
+Logits = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Task:
-    """One task.
+class Step:
+    """One kind of batch.
 
-    label: column of the target, in [0, 1]; `positive`: the same as a yes or no, for AUC.
-    needs_value: columns of Batch.ids of which one must hold a known value; none: every row will do.
-    weight: a or b of LT4REC eq. 2.
-    metric: what decides between models of this task; `higher_is_better` says which way.
+    heads: the outputs it needs. rows: Batch -> what it learns from, bool [B] or indices (which may repeat).
+    loss: logits by head, each [B], and their rows -> a number, a mean over the rows.
     """
 
     name: str
-    label: str
-    positive: str
-    metric: str
-    higher_is_better: bool
-    weight: float = 1.0
-    needs_value: tuple[int, ...] = ()
-
-    def rows(self, batch: Batch) -> Tensor:
-        """bool [B]: the rows that this task learns from."""
-        defined = batch.labels[LABELS[self.label]] > 0
-        if self.needs_value:
-            defined &= (batch.ids[:, list(self.needs_value)] >= FIRST_VALUE).any(dim=1)
-        return defined
-
-    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Cross entropy of sigmoid(logits) with the label (a share in [0, 1] is a soft label), mean over rows."""
-        return self.weight * F.binary_cross_entropy_with_logits(logits, batch.labels[self.label])
-
-    def better(self, a: float, b: float) -> bool:
-        return a > b if self.higher_is_better else a < b
+    heads: tuple[str, ...]
+    rows: Callable[[Batch], Tensor]
+    loss: Callable[[Logits, Batch], Tensor]
 
 
-def probabilities(logits: Tensor) -> Tensor:
-    return torch.sigmoid(logits)
+@dataclass(frozen=True)
+class Objective:
+    """heads: each with the rows and label it is the conditional probability of, by which its mask is found."""
+
+    heads: tuple[Task, ...]
+    targets: tuple[Task, ...]
+    steps: tuple[Step, ...]
+    log_probabilities: Callable[[Logits], dict[str, Tensor]]
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        return tuple(head.name for head in self.heads)
+
+    def probabilities(self, logits: Logits) -> dict[str, Tensor]:
+        """Logits of all heads, [B] each -> target -> probability [B] in [0, 1]."""
+        return {name: value.exp() for name, value in self.log_probabilities(logits).items()}
 
 
-def ranking_tasks(model: RankerModel) -> tuple[Task, ...]:
-    """CTR over all impressions, CVR (a share of watching, or 0 and 1) over the clicked ones; LT4REC section 2.1."""
-    ctr = Task("ctr", "click", "click", "auc", True, weight=model.weight("ctr"))
-    cvr = Task("cvr", "conversion", "converted", "mse", False, weight=model.weight("cvr"))
-    return ctr, cvr
+def objective_of(model: RankerModel | TaggerModel, settings: Settings) -> Objective:
+    if model.family == "tagger":
+        return apart(tagging_heads(settings))
+    return _RANKING[model.objective](model)
 
 
-def tagging_tasks(settings: Settings) -> tuple[Task, ...]:
+def apart(
+    heads: Sequence[Task], options: Mapping[str, TaskSettings] | None = None, composed: Sequence[Task] = ()
+) -> Objective:
+    """Every head learns for itself, from batches of its own (LT4REC Algorithm 1, lines 12 to 17).
+
+    composed: targets that are judged and not learnt.
+    """
+    options = options or {}
+    steps = tuple(
+        Step(
+            head.name,
+            (head.name,),
+            partial(_rows, head, options.get(head.name, TaskSettings()).oversample),
+            partial(_head_loss, head, options.get(head.name, TaskSettings())),
+        )
+        for head in heads
+    )
+    return Objective(tuple(heads), (*heads, *composed), steps, chain.independent)
+
+
+def _rows(head: Task, oversample: int, batch: Batch) -> Tensor:
+    rows = head.rows(batch)
+    if oversample == 1:
+        return rows
+    times = torch.where(batch.labels[head.positive] > 0, oversample, 1) * rows
+    return torch.arange(len(batch), device=rows.device).repeat_interleave(times)
+
+
+def _head_loss(head: Task, options: TaskSettings, logits: Logits, batch: Batch) -> Tensor:
+    """a or b of LT4REC eq. 2 times the cross entropy, in which a row weighs 1 + conflict * (1 - label).
+
+    LT4REC section 2.2 weighs CVR up where a clicked sample is hardly watched, without saying how much: here in
+    proportion to what is missing, so a full view weighs 1 and none 1 + conflict.
+    """
+    labels = batch.labels[head.label]
+    weights = 1 + options.conflict * (1 - labels) if options.conflict else None
+    return options.weight * cross_entropy(logits[head.name], labels, weights)
+
+
+def _ctr_cvr(model: RankerModel) -> Objective:
+    """CTR over all impressions, CVR over the clicked ones, further kinds of action too; LT4REC section 2.1."""
+    kinds = [name for name in model.tasks if name not in ("ctr", "cvr")]
+    heads = (CTR, _cvr(model), *(Task(kind, f"action_{kind}", f"action_{kind}", "auc", True) for kind in kinds))
+    return apart(heads, model.tasks, composed=(_over_impressions("ctcvr", _cvr(model)),))
+
+
+def _esmm(model: RankerModel) -> Objective:
+    """CTR and CTCVR = CTR * CVR learnt over all impressions, CVR only through them (ESM2 section 4.1.3)."""
+    cvr = _cvr(model)
+    return _entire_space((CTR, cvr), (CTR, cvr, _over_impressions("ctcvr", cvr)), chain.independent, model)
+
+
+def _esm2(model: RankerModel) -> Objective:
+    """Four heads, three losses over all impressions (ESM2 eq. 8 to 11)."""
+    cvr = _cvr(model)
+    action = Task(chain.Y2, "action", "action", "auc", True)
+    after = Task(chain.Y3, cvr.label, "converted", cvr.metric, cvr.higher_is_better, given=(("action", 1),))
+    without = Task(chain.Y4, cvr.label, "converted", cvr.metric, cvr.higher_is_better, given=(("action", 0),))
+    targets = (CTR, _over_impressions("ctavr", action), cvr, _over_impressions("ctcvr", cvr))
+    return _entire_space((CTR, action, after, without), targets, chain.esm2, model)
+
+
+def _entire_space(
+    heads: tuple[Task, ...],
+    targets: tuple[Task, ...],
+    composed: Callable[[Logits], dict[str, Tensor]],
+    model: RankerModel,
+) -> Objective:
+    learnt = [target for target in targets if target == CTR or target.entire_space]
+
+    def loss(logits: Logits, batch: Batch) -> Tensor:
+        logs = composed(logits)
+        return torch.stack([_of(target, logs[target.name], batch) for target in learnt]).sum()
+
+    def _of(target: Task, log_probability: Tensor, batch: Batch) -> Tensor:
+        rows = target.rows(batch)
+        each = cross_entropy_of_log(log_probability, batch.labels[target.label])
+        return model.task(target.name).weight * (each * rows).sum() / rows.sum().clamp(min=1)
+
+    return Objective(
+        heads, targets, (Step("entire_space", tuple(head.name for head in heads), CTR.rows, loss),), composed
+    )
+
+
+CTR = Task("ctr", "click", "click", "auc", True)
+
+
+def _cvr(model: RankerModel) -> Task:
+    if model.conversion == "share":
+        return Task("cvr", "conversion", "converted", "mse", False)
+    return Task("cvr", "converted", "converted", "auc", True)
+
+
+def _over_impressions(name: str, task: Task) -> Task:
+    return Task(name, task.label, task.positive, "auc", True, entire_space=True)
+
+
+_RANKING: dict[str, Callable[[RankerModel], Objective]] = {"ctr_cvr": _ctr_cvr, "esmm": _esmm, "esm2": _esm2}
+
+
+def tagging_heads(settings: Settings) -> tuple[Task, ...]:
     """Interest: is an item of these tags clicked; intention: does the click convert. MVKE section 3.1.
 
     Impressions of items without any known tag say nothing about tags: they are neither learnt from nor counted.
@@ -68,7 +172,3 @@ def tagging_tasks(settings: Settings) -> tuple[Task, ...]:
         Task("interest", "click", "click", "auc", True, needs_value=tags),
         Task("intention", "converted", "converted", "auc", True, needs_value=tags),
     )
-
-
-def tasks_of(model: RankerModel | TaggerModel, settings: Settings) -> tuple[Task, ...]:
-    return ranking_tasks(model) if model.family == "ranker" else tagging_tasks(settings)

@@ -1,8 +1,8 @@
-"""Adam: one state for the embedding tables, and one a task for everything above them.
+"""Adam: one state for the embedding tables, and one a kind of step for everything above them.
 
-With a state of its own, a task's step moves nothing that the task has no gradient for: a weight that its mask leaves
-out has zero moments and stays where it is, to the bit. One state for all tasks would let the momentum of one task move
-its weights during the other's batches. The tables are shared on purpose; their rows profit from one common state.
+With a state of its own, a step moves nothing that its losses have no gradient for: a weight that its masks leave out
+has zero moments and stays where it is, to the bit. One state for all steps would let the momentum of one task move
+weights during another's batches. The tables are shared on purpose; their rows profit from one common state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,26 +17,26 @@ State = dict[str, dict[str, dict[str, Tensor]]]
 
 
 class TaskOptimiser:
-    def __init__(self, model: nn.Module, tasks: Sequence[str], settings: Optimiser) -> None:
+    def __init__(self, model: nn.Module, steps: Sequence[str], settings: Optimiser) -> None:
         named = dict(model.named_parameters())
         tables = [(name, parameter) for name, parameter in named.items() if name.endswith(".table")]
         others = [(name, parameter) for name, parameter in named.items() if not name.endswith(".table")]
         self._named = named
         self._adams = {TABLES: torch.optim.Adam(tables, lr=settings.embedding_learning_rate, fused=True)}
-        for task in tasks:
-            self._adams[task] = torch.optim.Adam(others, lr=settings.learning_rate, fused=True)
+        for step in steps:
+            self._adams[step] = torch.optim.Adam(others, lr=settings.learning_rate, fused=True)
 
     def zero_grad(self) -> None:
         for parameter in self._named.values():
             parameter.grad = None
 
-    def step(self, task: str) -> None:
-        """Moves the parameters that the task's batch gave a gradient."""
+    def step(self, name: str) -> None:
+        """Moves the parameters that the step's batch gave a gradient."""
         self._adams[TABLES].step()
-        self._adams[task].step()
+        self._adams[name].step()
 
     def state(self) -> State:
-        """TABLES or task -> parameter name -> its state; parameters that were never stepped are left out."""
+        """TABLES or step -> parameter name -> its state; parameters that were never stepped are left out."""
         return {
             key: {name: dict(adam.state[p]) for name, p in self._named.items() if p in adam.state}
             for key, adam in self._adams.items()

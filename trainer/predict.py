@@ -12,7 +12,7 @@ from conf.settings import Feature
 from etl.contract import PREDICTIONS
 from etl.publish import file_hash, write_manifest
 from trainer.metrics import Metrics, evaluate
-from trainer.objective import Task, probabilities
+from trainer.objective import Objective
 from trainer.reader import read
 from trainer.task_model import TaskModel
 
@@ -21,30 +21,27 @@ CHUNK = 8192
 
 
 def predict(
-    model: TaskModel, tasks: Sequence[Task], folder: Path, features: Sequence[Feature], device: torch.device
+    model: TaskModel, objective: Objective, folder: Path, features: Sequence[Feature], device: torch.device
 ) -> pd.DataFrame:
-    """Every row of samples/dt=D once for every task; columns of contract.PREDICTIONS."""
+    """Every row of samples/dt=D once for every target; columns of contract.PREDICTIONS."""
     frames = []
     model.eval()
     with torch.inference_mode():
         for group in read(folder, features, keys=KEYS):
-            for task in tasks:
-                scores = torch.cat(
-                    [
-                        probabilities(model.logits(group.rows(slice(n, n + CHUNK)).to(device), task.name)).cpu()
-                        for n in range(0, len(group), CHUNK)
-                    ]
-                )
-                rows = task.rows(group).float()
+            chunks = [
+                objective.probabilities(model.logits(group.rows(slice(n, n + CHUNK)).to(device), objective.head_names))
+                for n in range(0, len(group), CHUNK)
+            ]
+            for target in objective.targets:
                 frames.append(
                     pd.DataFrame(
                         {
                             **group.keys,
-                            "task": task.name,
-                            "label": group.labels[task.label].numpy(),
-                            "positive": group.labels[task.positive].numpy(),
-                            "defined": rows.numpy(),
-                            "prediction": scores.numpy(),
+                            "task": target.name,
+                            "label": group.labels[target.label].numpy(),
+                            "positive": group.labels[target.positive].numpy(),
+                            "defined": target.rows(group).float().numpy(),
+                            "prediction": torch.cat([chunk[target.name] for chunk in chunks]).cpu().numpy(),
                         }
                     )
                 )

@@ -1,41 +1,77 @@
 """The ranker: embedding, cross, and a network above whose sharing the model file chooses."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from conf.models import RankerModel
+from conf.models import GATED, RankerModel
 from conf.settings import Settings
 from trainer.batch import Batch
 from trainer.mask import Mask
 from trainer.parts.cross import Cross
 from trainer.parts.embedding import Embedding
+from trainer.parts.experts import Experts
 from trainer.parts.sharing import SparseSharing, Towers
 from trainer.task_model import TaskModel
 
-TASKS = ("ctr", "cvr")
+SHARED = "shared"
 
 
 class Ranker(TaskModel):
-    """Logits by task name. `inputs` holds one embedding for all tasks, or one for each."""
+    """Heads over embeddings: one embedding for all, or one for each; and further ones that a head has for itself.
 
-    def __init__(self, embeddings: Mapping[str, Embedding], cross: Cross, network: nn.Module) -> None:
+    The network sees every row at one width: a head without an embedding of its own sees zeros where others have theirs.
+    """
+
+    def __init__(
+        self,
+        heads: Sequence[str],
+        embeddings: Mapping[str, Embedding],
+        cross: Cross,
+        exclusive: Mapping[str, Embedding],
+        network: nn.Module,
+    ) -> None:
         super().__init__()
-        self.tasks = TASKS
+        self.heads = tuple(heads)
         self.embeddings = nn.ModuleDict(embeddings)
         self.cross = cross
+        self.exclusive = nn.ModuleDict(exclusive)
         self.network = network
+        self._exclusive_width = next((embedding.width for embedding in exclusive.values()), 0)
 
-    def logits(self, batch: Batch, task: str) -> Tensor:
-        """float32 [B]"""
-        embedding = self.embeddings[task if task in self.embeddings else "shared"]
-        logits: Tensor = self.network(self.cross(embedding(batch.ids)), task)
-        return logits
+    def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for x, seen_by in self._inputs(batch.ids, heads):
+            found |= self.network(x, seen_by)
+        return found
+
+    def _inputs(self, ids: Tensor, heads: Sequence[str]) -> Iterator[tuple[Tensor, list[str]]]:
+        """Each distinct input [B, width] once, with the heads that see it."""
+        for name, embedding in self.embeddings.items():
+            of_embedding = list(heads) if name == SHARED else [head for head in heads if head == name]
+            if not of_embedding:
+                continue
+            x = self.cross(embedding(ids))
+            if not self.exclusive:
+                yield x, of_embedding
+                continue
+            own = {head: self.exclusive[head](ids).flatten(1) for head in of_embedding if head in self.exclusive}
+            for head, vectors in own.items():
+                yield torch.cat([x, vectors], 1), [head]
+            if others := [head for head in of_embedding if head not in own]:
+                yield F.pad(x, (0, self._exclusive_width)), others
+
+
+def network_width(model: RankerModel, settings: Settings) -> int:
+    """Numbers a row that the network above the embeddings sees."""
+    return Cross(settings.features, model.embedding_dim).width + len(settings.features) * model.exclusive_dim
 
 
 def snet_shapes(model: RankerModel, settings: Settings) -> dict[str, list[int]]:
     """Layer -> [out, in] of the weights that masks cover, known without building the network."""
-    widths = [Cross(settings.features, model.embedding_dim).width, *model.hidden, 1]
+    widths = [network_width(model, settings), *model.hidden, 1]
     return {f"layer{n}": [widths[n + 1], widths[n]] for n in range(len(widths) - 1)}
 
 
@@ -49,16 +85,31 @@ def snet_weights(ranker: Ranker) -> dict[str, Tensor]:
 def build(
     model: RankerModel, settings: Settings, sizes: Mapping[str, int], seed: int, masks: Mapping[str, Mask] | None = None
 ) -> Ranker:
-    """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every task."""
+    """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head."""
+
+    def embedding(dim: int, name: str) -> Embedding:
+        return Embedding(settings.features, sizes, dim, seed, f"embedding/{name}")
+
+    heads = model.heads
+    names = heads if model.sharing == "single" else (SHARED,)
+    embeddings = {name: embedding(model.embedding_dim, name) for name in names}
+    exclusive = {head: embedding(model.exclusive_dim, f"exclusive/{head}") for head in model.exclusive}
     cross = Cross(settings.features, model.embedding_dim)
-    own = model.sharing == "single"
-    embeddings = {
-        name: Embedding(settings.features, sizes, model.embedding_dim, seed, f"embedding/{name}")
-        for name in (TASKS if own else ("shared",))
-    }
+    width = network_width(model, settings)
     network: nn.Module
-    if model.sharing == "sparse_weight":
-        network = SparseSharing(cross.width, model.hidden, TASKS, seed, masks)
+    if model.is_masked:
+        network = SparseSharing(width, model.hidden, heads, seed, masks)
+    elif model.sharing in GATED:
+        network = Experts(
+            width,
+            model.hidden,
+            model.shared_layers,
+            heads,
+            model.experts,
+            model.own_experts,
+            model.sharing != "moe",
+            seed,
+        )
     else:
-        network = Towers(cross.width, model.hidden, model.shared_layers, TASKS, seed)
-    return Ranker(embeddings, cross, network)
+        network = Towers(width, model.hidden, model.shared_layers, heads, seed)
+    return Ranker(heads, embeddings, cross, exclusive, network)

@@ -22,9 +22,12 @@ from etl.publish import read_manifest
 from trainer.batch import Batch
 
 with warnings.catch_warnings():
-    # petastorm 0.12 announces pyarrow interfaces that this version of pyarrow still has
     warnings.simplefilter("ignore")
     from petastorm import make_batch_reader
+# petastorm 0.12 announces pyarrow interfaces that this version of pyarrow still has
+warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
+# what is read is never written to
+warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 logging.getLogger("petastorm").setLevel(logging.ERROR)
 
@@ -89,17 +92,15 @@ def read(
 
 def _open(folder: Path, columns: list[str], shuffle_seed: int | None) -> Any:
     """A Petastorm reader of the row groups, in an order that depends on the seed alone."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return make_batch_reader(
-            f"file://{folder.resolve()}",  # petastorm does not decode %3D
-            schema_fields=columns,
-            reader_pool_type="thread",
-            workers_count=1,
-            shuffle_row_groups=shuffle_seed is not None,
-            seed=shuffle_seed or 0,
-            num_epochs=1,
-        )
+    return make_batch_reader(
+        f"file://{folder.resolve()}",  # petastorm does not decode %3D
+        schema_fields=columns,
+        reader_pool_type="thread",
+        workers_count=1,
+        shuffle_row_groups=shuffle_seed is not None,
+        seed=shuffle_seed or 0,
+        num_epochs=1,
+    )
 
 
 def _batch(

@@ -18,7 +18,7 @@ from trainer.task_model import TaskModel
 
 
 class Tagger(TaskModel):
-    """Two towers with MVKE between them. `tasks` share the embeddings, the tag tower and some of the experts.
+    """Two towers with MVKE between them. The tasks share the embeddings, the tag tower and some of the experts.
 
     A row without any tag has logit 0 (a zero vector has cosine 0 with everything); rows none of whose tags is
     known are left out of training by trainer/objective.py.
@@ -34,7 +34,7 @@ class Tagger(TaskModel):
         user_features = [f for f in features if f.table == "users"]
         tag = next(f for f in features if f.name == tag_feature)
         columns = columns_of(features)
-        self.tasks: tuple[str, ...] = tuple(model.assignment)
+        self.heads = tuple(model.assignment)
         # experts of each task, counted from 0
         self.experts_of: dict[str, tuple[int, ...]] = {
             task: tuple(k - 1 for k in experts) for task, experts in model.assignment.items()
@@ -46,20 +46,22 @@ class Tagger(TaskModel):
         )
         self.tag_tower = TagTower(model.embedding_dim, model.output_dim, seed)
         self.gates = nn.ModuleDict(
-            {task: VirtualKernelGate(model.output_dim, model.attention_dim, seed, f"vkg/{task}") for task in self.tasks}
+            {task: VirtualKernelGate(model.output_dim, model.attention_dim, seed, f"vkg/{task}") for task in self.heads}
         )
         self.score = CosineScore(model.scale == "learned")
         self._tag_length = tag.length
         self.register_buffer("user_columns", _positions(columns_of(user_features), columns), persistent=False)
         self.register_buffer("tag_columns", _positions(feature_columns(tag), columns), persistent=False)
 
-    def logits(self, batch: Batch, task: str) -> Tensor:
-        """[B]: scale * cos(E_u for the row's tags, E_T), eq. 7 and 2."""
-        experts = self.user_vectors(batch.ids[:, self.user_columns], self.experts_of[task])
+    def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
+        """Each [B]: scale * cos(E_u for the row's tags, E_T), eq. 7 and 2."""
         tags = self.tag_vectors(batch.ids[:, self.tag_columns])
-        users = (self.gate(tags, task).unsqueeze(1) @ experts).squeeze(1)
-        score: Tensor = self.score(users, tags)
-        return score
+        found = {}
+        for task in heads:
+            experts = self.user_vectors(batch.ids[:, self.user_columns], self.experts_of[task])
+            users = (self.gate(tags, task).unsqueeze(1) @ experts).squeeze(1)
+            found[task] = self.score(users, tags)
+        return found
 
     def user_vectors(self, ids: Tensor, experts: Sequence[int]) -> Tensor:
         """Ids of the user features [U, C_users] (columns of etl.contract.users_schema) -> VKE outputs [U, K, D]."""

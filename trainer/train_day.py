@@ -60,13 +60,14 @@ def train(run: DailyRun, day: date) -> None:
     first = day == settings.training.start
     metrics = {} if first else _predict_next_day(run, day)
     model = run.build(sizes)
-    adam = TaskOptimiser(model, model.tasks, run.model.optimiser)
+    steps = run.objective.steps
+    adam = TaskOptimiser(model, [step.name for step in steps], run.model.optimiser)
     previous = None if first else run.load(day - STEP)
     if previous:
         adam.restore(checkpoint.take_over(model, previous))
     waiting = Waiting()
     rows = read(samples, settings.features, shuffle_seed=seed_of(settings.training.seed, "rows", day), waiting=waiting)
-    done = train_pass(model, adam, rows, run.tasks, run.model.optimiser.batch_size, run.device, waiting)
+    done = train_pass(model, adam, rows, steps, run.model.optimiser.batch_size, run.device, waiting)
     if unlearnt := [name for name, loss in done.losses.items() if not np.isfinite(loss)]:
         raise Refusal(
             f"the loss of {', '.join(unlearnt)} is not finite",
@@ -105,7 +106,7 @@ def _predict_next_day(run: DailyRun, day: date) -> dict[str, Any]:
         if {key: manifest.get(key) for key in made_from} == made_from:
             return dict(manifest["metrics"])
     model = run.restored(day - STEP)
-    predictions = predict(model, run.tasks, paths.samples(day), run.settings.features, run.device)
+    predictions = predict(model, run.objective, paths.samples(day), run.settings.features, run.device)
     metrics = metrics_by_task(predictions)
     content = {**made_from, "day": str(day), "metrics": metrics, "rows": len(predictions)}
     publish(paths, target, lambda staging: write_predictions(staging, predictions, content))

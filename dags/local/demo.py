@@ -18,7 +18,7 @@ from dags.local.processes import watch
 from dags.local.progress import Progress, RunFailed
 from dags.local.services import HOME, USER, Served, serving
 from dags.local.summary import is_published, summary
-from dags.run_file import CONFIG, settings, validation_day, wants_masks
+from dags.run_file import CONFIG, masks_wanted, settings, validation_day
 
 STEP = timedelta(days=1)
 
@@ -54,8 +54,8 @@ def _run(run_settings: Settings, days: list[date], served: Served) -> None:
     airflow = AirflowApi.log_in(served.airflow, USER, served.password)
     progress = Progress(airflow, served.services, HOME / "logs")
     bootstrapped = [paths.samples(day) for day in history]
-    if wants_masks(run_settings):
-        bootstrapped.append(paths.masks("ranker", run_name(run_settings.masks.version, run_settings.training.seed)))
+    if version := masks_wanted(run_settings):
+        bootstrapped.append(paths.masks("ranker", version))
     for dag_id in ("generate_masks", "daily"):
         airflow.unpause(dag_id)
     if not all(map(is_published, bootstrapped)):

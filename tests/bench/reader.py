@@ -27,7 +27,7 @@ from etl.contract import columns_of
 from tests.trainer.tables import START, sample_rows, sizes, write_samples
 from trainer.device import device
 from trainer.loop import Pass, train_pass
-from trainer.objective import ranking_tasks
+from trainer.objective import objective_of
 from trainer.optimiser import TaskOptimiser
 from trainer.ranker import build
 from trainer.reader import LABEL_COLUMNS, Waiting, read
@@ -63,10 +63,11 @@ def rate(reading: Callable[[Path, Settings], int], folder: Path, settings: Setti
 def trained(folder: Path, settings: Settings, model: RankerModel) -> Pass:
     where = device(settings.training)
     network = build(model, settings, sizes(START), seed=0).to(where)
-    optimiser = TaskOptimiser(network, network.tasks, model.optimiser)
+    steps = objective_of(model, settings).steps
+    optimiser = TaskOptimiser(network, [step.name for step in steps], model.optimiser)
     waiting = Waiting()
     rows = read(folder, settings.features, shuffle_seed=1, waiting=waiting)
-    return train_pass(network, optimiser, rows, ranking_tasks(model), model.optimiser.batch_size, where, waiting)
+    return train_pass(network, optimiser, rows, steps, model.optimiser.batch_size, where, waiting)
 
 
 def main() -> None:

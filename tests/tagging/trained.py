@@ -41,4 +41,4 @@ def literal(tagger: Tagger, users: Tensor, task: str) -> Tensor:
     ids[:, tagger.user_columns] = users[[user for user, _ in pairs]]
     ids[:, tagger.tag_columns] = torch.tensor([[tag, 0, 0] for _, tag in pairs])
     with torch.inference_mode():
-        return torch.sigmoid(tagger.logits(Batch(ids, {}, {}), task)).reshape(len(users), len(TAGS))
+        return torch.sigmoid(tagger.logits(Batch(ids, {}, {}), [task])[task]).reshape(len(users), len(TAGS))

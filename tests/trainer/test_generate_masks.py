@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from conf.load import load_model
+from conf.load import load_model, load_settings
 from conf.refusal import Refusal
 from tests.trainer.tables import START, publish_days, sample_rows, sizes, write_samples
 from tests.trainer.test_train_day import bits, job
@@ -19,11 +19,11 @@ from trainer import mask_store
 from trainer.mask import Mask
 from trainer.mask_generation import generate
 from trainer.mask_rounds import Pruning, Round, best_round
-from trainer.objective import ranking_tasks
+from trainer.objective import objective_of
 from trainer.ranker import build, snet_weights
 
 MODEL = load_model("sparse_weight")
-CTR, CVR = ranking_tasks(MODEL)
+CTR, CVR = objective_of(MODEL, load_settings("conf/demo.toml")).heads
 
 
 def round_with(number, metric):
@@ -70,7 +70,7 @@ def test_every_round_starts_from_the_same_initial_weights(settings):
 def test_masks_of_two_tasks_differ_and_are_published_with_their_history(settings):
     publish_days(settings, 3, rows=1500)
     generate(settings, MODEL, "sparse_weight")
-    masks, manifest = mask_store.read(mask_store.folder(settings), remedy="")
+    masks, manifest = mask_store.read(mask_store.folder(settings, MODEL), remedy="")
     assert set(masks) == {"ctr", "cvr"}
     assert any(not torch.equal(masks["ctr"].layers[n], masks["cvr"].layers[n]) for n in masks["ctr"].layers)
     for task in ("ctr", "cvr"):
@@ -102,7 +102,7 @@ def test_rounds_of_other_samples_are_done_again(settings):
 def test_killed_in_the_middle_and_run_again_gives_the_same_bits(settings):
     publish_days(settings, 3, rows=1500)
     assert job("trainer.generate_masks").returncode == 0
-    folder = mask_store.folder(settings)
+    folder = mask_store.folder(settings, MODEL)
     undisturbed = bits(folder)
     shutil.rmtree(folder)
     command = [sys.executable, "-m", "trainer.generate_masks", "--config", "conf/demo.toml"]
@@ -130,4 +130,4 @@ def test_a_validation_day_of_one_class_is_refused_with_what_to_change(settings):
     write_samples(settings, days[2], unclicked)
     with pytest.raises(Refusal, match="train_days"):
         generate(settings, MODEL, "sparse_weight")
-    assert not mask_store.folder(settings).exists()
+    assert not mask_store.folder(settings, MODEL).exists()

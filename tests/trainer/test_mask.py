@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from conf.refusal import Refusal
-from trainer.mask import Mask, check_architecture, identity, overlap, prune
+from trainer.mask import Mask, check_architecture, identity, overlap, prune_weights
 
 
 def bools(*rows):
@@ -11,7 +11,7 @@ def bools(*rows):
 
 def test_prune_masks_the_smallest_weights_over_all_layers_together():
     weights = {"a": torch.tensor([[0.1, -5.0], [0.3, -0.2]]), "b": torch.tensor([[3.0, -4.0, 0.05, 2.0]])}
-    first = prune(Mask.ones(weights), weights, 0.5)
+    first = prune_weights(Mask.ones(weights), weights, 0.5)
     # |w| sorted: .05 .1 .2 .3 | 2 3 4 5
     assert torch.equal(first.layers["a"], bools([0, 1], [0, 0]))
     assert torch.equal(first.layers["b"], bools([1, 1, 0, 1]))
@@ -20,14 +20,14 @@ def test_prune_masks_the_smallest_weights_over_all_layers_together():
 def test_prune_takes_its_share_of_what_is_left_and_never_revives_a_weight():
     weights = {"a": torch.tensor([[9.0, 0.1, 1.0, 2.0, 3.0, 4.0]])}
     outer = Mask({"a": bools([0, 0, 1, 1, 1, 1])})
-    inner = prune(outer, weights, 0.5)
+    inner = prune_weights(outer, weights, 0.5)
     assert torch.equal(inner.layers["a"], bools([0, 0, 0, 0, 1, 1]))
     assert inner.nested_in(outer) and not outer.nested_in(inner)
 
 
 def test_ties_and_zeros_are_pruned_by_count_all_the_same():
     weights = {"a": torch.zeros(10, 10)}
-    assert prune(Mask.ones(weights), weights, 0.3).kept == 70
+    assert prune_weights(Mask.ones(weights), weights, 0.3).kept == 70
 
 
 @pytest.mark.parametrize(("fraction", "rounds"), [(0.3, 5), (0.2, 7), (0.5, 3)])
@@ -35,7 +35,7 @@ def test_share_pruned_after_n_rounds_is_one_minus_the_power(fraction, rounds):
     weights = {"a": torch.randn(100, 70, generator=torch.Generator().manual_seed(1)), "b": torch.randn(1, 100)}
     mask = Mask.ones(weights)
     for number in range(1, rounds + 1):
-        mask = prune(mask, weights, fraction)
+        mask = prune_weights(mask, weights, fraction)
         assert abs(mask.pruned_share - (1 - (1 - fraction) ** number)) <= rounds / mask.size
 
 

@@ -113,7 +113,7 @@ def test_a_task_uses_its_own_experts_and_no_other() -> None:
     batch = rows([[2, 3, 0], [4, 0, 0]])
     for task, used in (("interest", {0, 1, 2}), ("intention", {1, 2, 3, 4})):
         model = tagger()
-        model.logits(batch, task).sum().backward()
+        model.logits(batch, [task])[task].sum().backward()
         for parameter in (model.experts.kernels, *model.experts.upper.parameters(), model.experts.value.weight):
             assert parameter.grad is not None
             learning = parameter.grad.flatten(1).abs().sum(1).nonzero().flatten().tolist()
@@ -138,7 +138,7 @@ def test_gate_weights_sum_to_one_over_the_experts_of_the_task_and_are_zero_elsew
 
 def test_a_row_without_tags_has_logit_zero_and_a_finite_gradient() -> None:
     model = tagger(scale="learned")
-    logits = model.logits(rows([[0, 0, 0], [2, 0, 0]]), "interest")
+    logits = model.logits(rows([[0, 0, 0], [2, 0, 0]]), ["interest"])["interest"]
     logits.sum().backward()
     assert logits[0] == 0
     assert logits[1] != 0
@@ -155,9 +155,13 @@ def test_several_tags_are_the_mean_of_single_ones() -> None:
 def test_the_learned_scale_multiplies_the_cosine() -> None:
     batch = rows([[2, 3, 0], [4, 0, 0]])
     one, learned = tagger(), tagger(scale="learned")
-    torch.testing.assert_close(learned.logits(batch, "interest"), one.logits(batch, "interest"))
+    torch.testing.assert_close(
+        learned.logits(batch, ["interest"])["interest"], one.logits(batch, ["interest"])["interest"]
+    )
     put(learned.score.log_scale, torch.log(torch.tensor(3.0)))
-    torch.testing.assert_close(learned.logits(batch, "interest"), 3 * one.logits(batch, "interest"))
+    torch.testing.assert_close(
+        learned.logits(batch, ["interest"])["interest"], 3 * one.logits(batch, ["interest"])["interest"]
+    )
 
 
 @pytest.mark.parametrize("task", ["interest", "intention"])
@@ -166,5 +170,5 @@ def test_equal_seeds_give_equal_bits(task: str) -> None:
     logits: list[Tensor] = []
     for draws in (1, 2):
         torch.rand(draws)  # the global generator must not matter
-        logits.append(tagger().logits(batch, task))
+        logits.append(tagger().logits(batch, [task])[task])
     assert torch.equal(*logits)

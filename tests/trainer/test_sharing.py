@@ -42,15 +42,15 @@ def test_a_task_sees_exactly_the_network_times_its_mask():
             weight[~masks[task].layers[layer]] = 0
             expected = F.linear(expected, weight, net.net.biases[layer])
             expected = expected.relu() if layer != "layer2" else expected
-        assert torch.equal(net(x, task), expected.squeeze(-1) + net.output_bias[task])
-    assert not torch.allclose(net(x, "ctr"), net(x, "cvr"))
+        assert torch.equal(net(x, [task])[task], expected.squeeze(-1) + net.output_bias[task])
+    assert not torch.allclose(net(x, ["ctr"])["ctr"], net(x, ["cvr"])["cvr"])
 
 
 def test_a_weight_masked_for_a_task_gets_no_gradient_from_it():
     masks = random_masks()
     for task in TASKS:
         net = snet(masks)
-        net(inputs(), task).square().sum().backward()
+        net(inputs(), [task])[task].square().sum().backward()
         for layer, kept in masks[task].layers.items():
             gradient = net.net.weights[layer].grad
             assert (gradient[~kept] == 0).all()
@@ -60,7 +60,7 @@ def test_a_weight_masked_for_a_task_gets_no_gradient_from_it():
 def test_forward_leaves_the_parameters_alone():
     net = snet(random_masks())
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
-    net(inputs(), "ctr")
+    net(inputs(), ["ctr"])["ctr"]
     assert all(torch.equal(before[name], p) for name, p in net.named_parameters())
 
 
@@ -73,7 +73,7 @@ def test_masks_cover_weight_matrices_and_nothing_else():
 
 def test_hard_sharing_shares_the_bottom_only():
     towers = Towers(5, [6, 4], 1, TASKS, seed=0)
-    towers(inputs(), "ctr").sum().backward()
+    towers(inputs(), ["ctr"])["ctr"].sum().backward()
     assert towers.bottom.weights["layer0"].grad is not None
     assert towers.towers["ctr"].weights["layer0"].grad is not None
     assert towers.towers["cvr"].weights["layer0"].grad is None
@@ -101,7 +101,7 @@ def test_a_step_of_one_task_leaves_the_weights_masked_for_it_unchanged_to_the_bi
     for task in ("cvr", "ctr", "cvr", "ctr", "ctr"):  # momentum of one task must not move what the other leaves out
         before = {layer: weight.detach().clone() for layer, weight in net.net.weights.items()}
         optimiser.zero_grad()
-        net(x, task).square().mean().backward()
+        net(x, [task])[task].square().mean().backward()
         optimiser.step(task)
         for layer, kept in masks[task].layers.items():
             after = net.net.weights[layer].detach()

@@ -1,11 +1,14 @@
 import torch
 
+from conf.models import TaskSettings
 from trainer.batch import Batch
-from trainer.objective import Task
+from trainer.objective import apart
+from trainer.task import Task
 from trainer.task_batches import task_batches
 
 CTR = Task("ctr", "click", "click", "auc", True)
 CVR = Task("cvr", "conversion", "converted", "mse", False)
+STEPS = apart([CTR, CVR]).steps
 
 
 def rows(first, clicks):
@@ -17,7 +20,7 @@ def rows(first, clicks):
 
 def test_each_task_gets_its_own_rows_in_order_and_none_is_lost():
     groups = [rows(0, [1, 0, 1, 0, 1]), rows(5, [1, 1, 0])]
-    batches = [(task.name, batch.ids.flatten().tolist()) for task, batch in task_batches(groups, [CTR, CVR], 3)]
+    batches = [(task.name, batch.ids.flatten().tolist()) for task, batch in task_batches(groups, STEPS, 3)]
     assert batches == [
         ("ctr", [0, 1, 2]),
         ("cvr", [0, 2, 4]),
@@ -28,12 +31,12 @@ def test_each_task_gets_its_own_rows_in_order_and_none_is_lost():
 
 
 def test_a_task_without_rows_gives_no_batch():
-    assert [task.name for task, _ in task_batches([rows(0, [0, 0])], [CTR, CVR], 2)] == ["ctr"]
+    assert [task.name for task, _ in task_batches([rows(0, [0, 0])], STEPS, 2)] == ["ctr"]
 
 
 def test_rows_without_a_known_value_where_one_is_needed_are_left_out():
     tagged = Task("interest", "click", "click", "auc", True, needs_value=(0,))
-    (_, batch), *_ = task_batches([rows(0, [1, 1, 1, 1])], [tagged], 4)
+    (_, batch), *_ = task_batches([rows(0, [1, 1, 1, 1])], apart([tagged]).steps, 4)
     assert batch.ids.flatten().tolist() == [2, 3]  # 0 is padding, 1 unseen
 
 
@@ -45,6 +48,6 @@ def test_one_known_value_among_several_is_enough():
 
 
 def test_loss_is_the_mean_cross_entropy_times_the_weight():
-    half = Task("cvr", "conversion", "converted", "mse", False, weight=2.0)
-    loss = half.loss(torch.zeros(2), rows(0, [1, 1]))  # p = 1/2, soft labels 1/2: entropy ln 2
+    (step,) = apart([CVR], {"cvr": TaskSettings(weight=2.0)}).steps
+    loss = step.loss({"cvr": torch.zeros(2)}, rows(0, [1, 1]))  # p = 1/2, soft labels 1/2: entropy ln 2
     assert torch.isclose(loss, 2 * torch.tensor(2.0).log())

@@ -53,11 +53,11 @@ def test_a_day_is_predicted_by_the_model_of_the_day_before_it(settings, run):
     train(run, second)
     predictions = read_predictions(run.paths.predictions("ranker", "hard", second))
     ctr = predictions[predictions["task"] == "ctr"].set_index("impression_id")
-    assert len(ctr) == 1200 and len(predictions) == 2400
+    assert len(ctr) == 1200 and len(predictions) == 3600
 
     batch = next(iter(read(run.paths.samples(second), settings.features, keys=["impression_id"])))
     with torch.inference_mode():
-        expected = torch.sigmoid(yesterday.logits(batch, "ctr"))
+        expected = torch.sigmoid(yesterday.logits(batch, ["ctr"])["ctr"])
     assert torch.allclose(
         torch.tensor(ctr.loc[batch.keys["impression_id"], "prediction"].to_numpy()), expected, atol=1e-6
     )

@@ -33,6 +33,7 @@ class Embedding(nn.Module):
         column_sizes = torch.tensor(list(self.sizes.values())).repeat_interleave(torch.tensor(lengths))
         self.register_buffer("sizes_of_columns", column_sizes, persistent=False)
         self._lengths = lengths
+        self.width = len(lengths) * dim
         blocks = []
         for feature in features:
             block = torch.randn(sizes[feature.name], dim, generator=generator(seed, name, feature.name)) * INITIAL_STD
