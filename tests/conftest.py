@@ -1,5 +1,6 @@
 """What all tests share: one Spark session, and the real data where it is there."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ from conf.settings import Spark
 from etl.session import session
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+# Airflow's tests leave a root handler that writes to captured output, which is closed when Spark's connection says
+# good-bye at exit
+logging.getLogger("py4j").setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session", autouse=True)
