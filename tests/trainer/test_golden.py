@@ -9,22 +9,36 @@ from pathlib import Path
 
 import pytest
 
+from conf.load import load_model
 from etl.publish import read_manifest
 from tests.trainer.tables import publish_days
 from tests.trainer.tables import settings as make_settings
+from trainer import mask_store
 from trainer.daily_run import open_run
+from trainer.mask_generation import generate
 from trainer.train_day import train
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "losses.json"
 
 
 def losses(root: Path) -> dict[str, dict[str, float]]:
-    """Training losses and next-day metrics of two days, for a ranker and the tagger."""
+    """Metrics of the mask rounds, and training losses and next-day metrics of two days, for rankers and the tagger."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         settings = make_settings(root, patch)
-        days = publish_days(settings, 2, rows=600)
-        for family, model in (("ranker", "hard"), ("ranker", "single"), ("tagger", "mvke")):
+        days = publish_days(settings, 3, rows=600)[:2]  # the third is the day that mask rounds are compared on
+        masked = load_model("sparse_weight")
+        generate(settings, masked, "sparse_weight")
+        rounds = read_manifest(mask_store.folder(settings, masked), remedy="")["history"]
+        found["masks"] = {
+            f"{task} round {r['round']}": r["metric"] for task, of_task in rounds.items() for r in of_task
+        }
+        for family, model in (
+            ("ranker", "hard"),
+            ("ranker", "single"),
+            ("ranker", "sparse_weight"),
+            ("tagger", "mvke"),
+        ):
             run = open_run(settings, family, model)
             for day in days:
                 train(run, day)

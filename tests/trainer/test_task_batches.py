@@ -30,6 +30,11 @@ def test_each_task_gets_its_own_rows_in_order_and_none_is_lost():
     ]
 
 
+def test_steps_that_are_ready_together_come_in_their_order():
+    groups = [rows(0, [1, 1, 1]), rows(3, [1, 1])]
+    assert [step.name for step, _ in task_batches(groups, STEPS, 3)] == ["ctr", "cvr", "ctr", "cvr"]
+
+
 def test_a_task_without_rows_gives_no_batch():
     assert [task.name for task, _ in task_batches([rows(0, [0, 0])], STEPS, 2)] == ["ctr"]
 

@@ -63,8 +63,11 @@ def test_every_mask_round_is_a_run_and_the_masks_have_their_pictures(settings):
     assert set(runs) == rounds | {"masks v1"}
     assert artifacts(settings, runs["masks v1"]) == {"metric_by_pruning_round.png", "mask_overlap_by_layer.png"}
     assert "cvr_mse" in runs["masks v1 cvr round 2"].data.metrics
-    contexts = [i.tags[0].value for i in runs["masks v1"].inputs.dataset_inputs]
-    assert sorted(contexts) == ["training", "training", "validation"]
+    assert {(i.dataset.name, i.tags[0].value) for i in runs["masks v1"].inputs.dataset_inputs} == {
+        ("samples/dt=2026-01-01", "training"),
+        ("samples/dt=2026-01-02", "training"),
+        ("samples/dt=2026-01-03", "validation"),
+    }
 
 
 def test_the_taggers_run_shows_its_gates(settings):
