@@ -1,4 +1,6 @@
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -38,3 +40,21 @@ def test_a_day_that_nobody_named_is_said_so():
 
     with pytest.raises(AirflowFailException, match="--day has no value: give the run a logical date or the param"):
         job("0", "--day", "").execute({})
+
+
+def test_a_task_that_is_ended_ends_its_job():
+    from airflow.sdk.exceptions import AirflowException
+
+    from dags.job import JobOperator
+
+    operator = JobOperator(task_id="job", module="http.server", arguments=["0"])  # a job that does not end by itself
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(operator.execute, {})
+        while operator._hook.sub_process is None:
+            time.sleep(0.01)
+        try:
+            operator.on_kill()
+            with pytest.raises(AirflowException, match="ended with exit code -15"):
+                done.result(timeout=10)
+        finally:
+            operator._hook.sub_process.kill()
