@@ -9,7 +9,11 @@ from conf.refusal import Refusal
 from trainer.model import build
 
 RUN_FILES = {"demo.toml", "kuairand.toml"}
-MODEL_FILES = {"single", "hard", "sparse_weight", "mvke"}
+MODEL_FILES = {
+    "single", "hard", "sparse_weight", "s_neuron", "s_weight_taskbalance", "s_weight_gradientconflict",
+    "s_weight_multiview", "s_weight_biggernet", "s_weight_tuning", "moe", "mmoe", "cgc", "dnn", "dnn_os", "esmm",
+    "esm2", "sparse_esm2", "mvke",
+}  # fmt: skip
 
 
 def changed(tmp_path: Path, old: str, new: str, name: str = "demo") -> Path:
@@ -31,7 +35,24 @@ def test_every_model_builds_under_every_run_file(name, model):
     settings = load_settings(f"conf/{name}")
     sizes = {feature.name: 5 + len(feature.boundaries) for feature in settings.features}
     network = build(load_model(model), settings, sizes)
-    assert network.heads == (("interest", "intention") if model == "mvke" else ("ctr", "cvr"))
+    of_esm2 = ("ctr", "action", "cvr_after_action", "cvr_without_action")
+    others = {"mvke": ("interest", "intention"), "esm2": of_esm2, "sparse_esm2": of_esm2}
+    assert network.heads == others.get(model, ("ctr", "cvr"))
+
+
+def test_models_of_another_network_or_pruning_have_masks_of_their_own():
+    """Masks fit one shape and one way of pruning; models that differ in [tasks] alone share them."""
+    suffixes = {name: load_model(name).masks for name in MODEL_FILES - {"mvke"} if load_model(name).is_masked}
+    assert suffixes == {
+        "sparse_weight": None,
+        "s_weight_taskbalance": None,
+        "s_weight_gradientconflict": None,
+        "s_weight_tuning": None,
+        "s_neuron": "neuron",
+        "s_weight_multiview": "multiview",
+        "s_weight_biggernet": "biggernet",
+        "sparse_esm2": "esm2",
+    }
 
 
 @pytest.mark.parametrize(
@@ -46,7 +67,7 @@ def test_every_model_builds_under_every_run_file(name, model):
         (
             'model = "sparse_weight"',
             'model = "sparse"',
-            "there is no model 'sparse'; choose one of: hard, mvke, single",
+            "there is no model 'sparse'; choose one of: cgc, dnn, dnn_os, esm2",
         ),
         ('tag_feature = "tag"', 'tag_feature = "age"', "name a categorical or multi feature of items"),
         ('name = "gender"', 'name = "age"', "feature named twice: age"),

@@ -66,10 +66,14 @@ class Pruning:
 
     @cached_property
     def made_from(self) -> dict[str, Any]:
-        """All that the masks depend on; a kept round of anything else is done again."""
+        """All that the masks depend on; a kept round of anything else is done again.
+
+        [tasks] is not among it: it weighs losses against each other, and a mask is found for one task alone. So models
+        that differ in it share their masks, whichever of them is there first.
+        """
         days = [*self.training_days, self.validation_day]
         return {
-            "model": self.model.model_dump(mode="json"),
+            "model": self.model.model_dump(mode="json", exclude={"tasks"}),
             "masks_settings": self.settings.masks.model_dump(mode="json", exclude={"version"}),
             "features": [feature.model_dump(mode="json") for feature in self.settings.features],
             "seed": self.settings.training.seed,
@@ -100,7 +104,7 @@ class Pruning:
         sizes = vocabulary.sizes(self.paths, self.training_days[-1])
         masks = dict.fromkeys(self.model.heads, mask)
         network = build(self.model, settings, sizes, settings.training.seed, masks).to(where)
-        objective = apart((task,), self.model.tasks)
+        objective = apart((task,))
         adam = TaskOptimiser(network, [task.name], self.model.optimiser)
         for day in self.training_days:
             waiting = Waiting()

@@ -131,3 +131,14 @@ def test_a_validation_day_of_one_class_is_refused_with_what_to_change(settings):
     with pytest.raises(Refusal, match="train_days"):
         generate(settings, MODEL, "sparse_weight")
     assert not mask_store.folder(settings, MODEL).exists()
+
+
+def test_models_that_differ_in_tasks_alone_find_the_same_masks(settings):
+    publish_days(settings, 3, rows=600)
+    tuned = load_model("s_weight_tuning")
+    assert tuned.task("cvr").conflict and mask_store.folder(settings, tuned) == mask_store.folder(settings, MODEL)
+    generate(settings, tuned, "s_weight_tuning")
+    made = bits(mask_store.folder(settings, MODEL))
+    shutil.rmtree(mask_store.folder(settings, MODEL))
+    generate(settings, MODEL, "sparse_weight")
+    assert bits(mask_store.folder(settings, MODEL)) == made
