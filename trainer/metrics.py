@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 Metrics = dict[str, float | None]
 Array = NDArray[Any]
+TOP_PERCENT = (0.1, 0.6, 1.0)
 
 
 def evaluate(predictions: pd.DataFrame) -> Metrics:
@@ -34,6 +35,26 @@ def evaluate(predictions: pd.DataFrame) -> Metrics:
         "logloss": _mean(-truth * np.log(clipped) - (1 - truth) * np.log(1 - clipped), np.ones(len(frame))),
         "calibration": float(predicted.sum() / truth.sum()) if truth.sum() > 0 else None,
     }
+
+
+def at_tops(predictions: pd.DataFrame) -> Metrics:
+    """Recall, precision and F1 when the top share of one task's rows, by prediction, counts as predicted positive.
+
+    ESM2 section 4.2.1, tables 4 and 5; ties in the order of the rows. Undefined without positives, and where there are
+    too few rows for the share.
+    """
+    frame = predictions[predictions["defined"] > 0]
+    positive = frame["positive"].to_numpy(np.float64)
+    best_first = np.argsort(-frame["prediction"].to_numpy(np.float64), kind="stable")
+    found: Metrics = {}
+    for percent in TOP_PERCENT:
+        count = round(len(frame) * percent / 100)
+        hits = float(positive[best_first[:count]].sum())
+        defined = count > 0 and positive.sum() > 0
+        found[f"recall_top{percent:g}"] = hits / float(positive.sum()) if defined else None
+        found[f"precision_top{percent:g}"] = hits / count if defined else None
+        found[f"f1_top{percent:g}"] = 2 * hits / (count + float(positive.sum())) if defined else None
+    return found
 
 
 def _mean(values: Array, weights: Array) -> float | None:
