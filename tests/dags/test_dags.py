@@ -1,5 +1,6 @@
 import copy
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -103,13 +104,24 @@ def test_parsing_is_quick_and_imports_nothing_heavy():
 NOT_DAYS = ["2026-01-01; touch /tmp/x", "$(date)", "2026-02-30", "20260101", "2026-1-1", "2026-01-01 ", "today", "", 5]
 
 
+DAY_PARAMS = pytest.mark.parametrize(
+    ("dag_id", "param"), [("daily", "day"), ("generate_masks", "from_day"), ("generate_masks", "to_day")]
+)
+
+
 @pytest.mark.parametrize("typed", NOT_DAYS)
-@pytest.mark.parametrize(("dag_id", "param"), [("daily", "day"), ("generate_masks", "from_day")])
+@DAY_PARAMS
 def test_what_is_no_day_is_refused_at_the_trigger(dags, dag_id, param, typed):
     from airflow.sdk.exceptions import ParamValidationError
 
     with pytest.raises(ParamValidationError):
         params_of(dags[dag_id], {param: typed})
+
+
+@DAY_PARAMS
+def test_a_form_that_knows_no_formats_refuses_what_does_not_look_like_a_day(dags, dag_id, param):
+    pattern = dags[dag_id].params.get_param(param).schema["pattern"]
+    assert [typed for typed in NOT_DAYS if re.search(pattern, str(typed))] == ["2026-02-30"]
 
 
 def test_the_day_is_the_param_or_the_runs_own(dags):
