@@ -152,9 +152,21 @@ class Labels(Section):
     actions: list[str] = Field(
         default_factory=list, description="kinds of action that set the action label; empty: all"
     )
+    kinds: list[Name] = Field(
+        default_factory=list,
+        description="kinds of action that are labels of their own too, action_<kind>, for tasks of a model file",
+    )
     converted_at: float = Field(
         0.5, ge=0, le=1, description="a conversion value from which `converted` is 1, where the source does not say"
     )
+
+    @model_validator(mode="after")
+    def _kinds_are_names_of_their_own(self) -> "Labels":
+        if len(set(self.kinds)) < len(self.kinds):
+            raise ValueError("kinds names one twice; keep one of each")
+        if taken := sorted({"defined", "ctr", "cvr", "ctavr", "ctcvr"} & set(self.kinds)):
+            raise ValueError(f"kinds: '{taken[0]}' has a meaning already; rename that action in its log")
+        return self
 
 
 class Feature(Section):

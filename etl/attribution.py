@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from conf.settings import Attribution, Labels
 from etl import quality
-from etl.contract import BOOKKEEPING
+from etl.contract import BOOKKEEPING, kind_label
 from etl.sources.base import HOUR_MS, RawTables, start_of
 
 STEPS = ("clicks", "actions", "conversions")
@@ -123,6 +123,7 @@ def labels(attributed: DataFrame, settings: Labels) -> DataFrame:
 
     counts = [F.count(F.when(of(name), 1)).alias(f"n_{name}") for name in STEPS]
     counted_action = F.col("action").isin(settings.actions) if settings.actions else F.lit(True)
+    kinds = {kind: of("actions") & (F.col("action") == kind) for kind in settings.kinds}
     converted = F.coalesce(F.col("converted"), (F.col("value") >= settings.converted_at).cast("int"))
     grouped = (
         attributed.where(F.col("shown").isNotNull())
@@ -131,6 +132,7 @@ def labels(attributed: DataFrame, settings: Labels) -> DataFrame:
             *counts,
             *map(spoilt, STEPS),
             F.max(F.when(of("actions") & counted_action, 1)).alias("_action"),
+            *(F.max(F.when(is_kind, 1)).alias(f"_is_{kind}") for kind, is_kind in kinds.items()),
             F.max(F.when(of("conversions"), F.coalesce("value", converted))).alias("_value"),
             F.max(F.when(of("conversions"), converted)).alias("_converted"),
         )
@@ -148,6 +150,7 @@ def labels(attributed: DataFrame, settings: Labels) -> DataFrame:
         F.coalesce("_action", F.lit(0)).cast("float").alias("action"),
         F.coalesce("_value", F.lit(0)).cast("float").alias("conversion"),
         F.coalesce("_converted", F.lit(0)).cast("float").alias("converted"),
+        *(F.coalesce(f"_is_{kind}", F.lit(0)).cast("float").alias(kind_label(kind)) for kind in kinds),
         (click | ~F.col("_spoilt_clicks")).cast("float").alias("click_defined"),
         defined("actions").cast("float").alias("action_defined"),
         defined("conversions").cast("float").alias("conversion_defined"),

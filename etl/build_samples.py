@@ -20,9 +20,9 @@ from conf.refusal import Refusal
 from conf.settings import Settings
 from etl import attribution, day_files, features, sources, vocabulary
 from etl.accounts import Accounts, balance, refused, take
-from etl.contract import RAW, samples_schema
+from etl.contract import RAW, label_columns, samples_schema
 from etl.publish import is_published, read_manifest
-from etl.samples import LABEL_COLUMNS, assemble, day_totals
+from etl.samples import assemble, day_totals
 from etl.session import session
 
 
@@ -78,7 +78,7 @@ def build_run(spark: SparkSession, settings: Settings, days: list[date], folder:
     tables = sources.read(spark, settings, days[0], days[-1], attribution.window_days(settings.attribution))
     parts = assemble(tables, settings, days[0], days[-1])
     accounts = take(tables, parts.impressions, parts.steps, parts.snapshots)
-    totals = day_totals(parts.rows)
+    totals = day_totals(parts.rows, label_columns(settings.labels.kinds))
     _refuse_empty(days, accounts, totals)
 
     snapshots = _snapshots(previous, features.counts(parts.rows, settings.features), days, settings)
@@ -87,7 +87,7 @@ def build_run(spark: SparkSession, settings: Settings, days: list[date], folder:
     day_files.stage_samples(folder, settings, parts.rows, features.lookup(snapshots), sizes)
     day_files.stage_quarantine(folder, parts, days)
 
-    manifests = {day: _manifest(settings, day, accounts, totals[day], snapshots[day]) for day in days}
+    manifests = {day: _manifest(folder, settings, day, accounts, totals[day], snapshots[day]) for day in days}
     for day in days:
         _check_balance(folder, day, manifests[day], totals[day], accounts)
     for day in days:
@@ -117,17 +117,18 @@ def _snapshots(
 
 
 def _manifest(
-    settings: Settings, day: date, accounts: Accounts, totals: dict[str, float], snapshot: pd.DataFrame
+    folder: Path, settings: Settings, day: date, accounts: Accounts, totals: dict[str, float], snapshot: pd.DataFrame
 ) -> dict[str, Any]:
     margin = attribution.window_days(settings.attribution)
-    schema = samples_schema(settings.features)
+    schema = samples_schema(settings)
     places = {table: (table, None if table in features.KEYS else day) for table in RAW}
     return {
         "day": str(day),
         "rows": int(totals["rows"]),
         "rows_in": {table: sum(accounts.get(place, {}).values()) for table, place in places.items()},
         "quarantined": {table: refused(accounts, *place) for table, place in places.items()},
-        "label_sums": {name: totals[name] for name in LABEL_COLUMNS},
+        "label_sums": {name: totals[name] for name in label_columns(settings.labels.kinds)},
+        "values": day_files.value_statistics(day_files.samples_folder(folder, day), settings.features),
         "schema": schema,
         "schema_hash": day_files.fingerprint(schema),
         "vocabulary": vocabulary.sizes(snapshot, settings.features),

@@ -45,7 +45,7 @@ def build(settings: Settings, day: date, *, force: bool = False) -> None:
     snapshot = vocabulary.read(paths.vocabulary(day), remedy=remedy)
     with session(settings.spark) as spark:
         known = sources.users(spark, settings)
-        features.require([f for f in settings.features if f.table == "users"], {"users": known})
+        features.require(settings, [f for f in settings.features if f.table == "users"], {"users": known})
         judged = None if known is None else quality.checked_snapshot(known, "user_id").cache()
         rows_in, refused = _counted(judged)
         seen = spark.read.parquet(*map(str, seen_on)).select("user_id").distinct()

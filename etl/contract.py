@@ -1,11 +1,11 @@
 """The tables between the packages: columns, types, label order. Needs neither Spark nor torch.
 
-Types are Spark SQL type names. Feature columns hold ids: 0 padding, 1 unseen or missing, 2.. values.
+Types are Spark SQL type names. Feature columns f_... hold ids: 0 padding, 1 unseen or missing, 2.. values.
 """
 
 from collections.abc import Iterable
 
-from conf.settings import Feature
+from conf.settings import Feature, Settings
 
 PADDING, UNSEEN, FIRST_VALUE = 0, 1, 2
 
@@ -40,7 +40,8 @@ BOOKKEEPING = {"refused": "string", "raw": "string"}
 QUARANTINE = {"reason": "string", "row": "string"}
 
 KEYS = {"impression_id": "string", "user_id": "string", "item_id": "string", "ts": "bigint", "domain": "string"}
-# label -> the column that says (0/1) whether it is defined on a row; undefined labels are 0 and carry no weight
+# label -> the column that says (0/1) whether it is defined on a row; undefined labels are 0 and carry no weight. A run
+# file adds labels for kinds of action: labels_of
 LABELS = {
     "click": "click_defined",
     "action": "action_defined",
@@ -63,6 +64,21 @@ PREDICTIONS = {
 USER_TAGS = {"user_id": "string", "tag": "string", "score": "float", "rank": "int"}
 
 
+def labels_of(kinds: Iterable[str] = ()) -> dict[str, str]:
+    """LABELS, and action_<kind> for kinds of action: label -> the column that says whether it is defined."""
+    return LABELS | {kind_label(kind): LABELS["action"] for kind in kinds}
+
+
+def kind_label(kind: str) -> str:
+    return f"action_{kind}"
+
+
+def label_columns(kinds: Iterable[str] = ()) -> list[str]:
+    """All labels, then the columns that say whether they are defined."""
+    labels = labels_of(kinds)
+    return [*labels, *dict.fromkeys(labels.values())]
+
+
 def feature_columns(feature: Feature) -> list[str]:
     """Flat columns of one feature: f_<name>, or f_<name>_0.. for a multi-valued one."""
     if feature.kind == "multi":
@@ -74,9 +90,20 @@ def columns_of(features: Iterable[Feature]) -> list[str]:
     return [column for feature in features for column in feature_columns(feature)]
 
 
-def samples_schema(features: Iterable[Feature]) -> dict[str, str]:
-    labels = dict.fromkeys([*LABELS, *dict.fromkeys(LABELS.values())], "float")
-    return {**KEYS, **labels, **dict.fromkeys(columns_of(features), "int")}
+def value_column(feature: Feature) -> str:
+    """The column that holds a numeric feature as it is, NaN where it is missing or no finite float."""
+    return f"v_{feature.name}"
+
+
+def value_columns(features: Iterable[Feature]) -> list[str]:
+    return [value_column(feature) for feature in features if feature.kind == "numeric"]
+
+
+def samples_schema(settings: Settings) -> dict[str, str]:
+    """Keys, labels, ids of all features, and numeric features once more as they are."""
+    labels = dict.fromkeys(label_columns(settings.labels.kinds), "float")
+    ids = dict.fromkeys(columns_of(settings.features), "int")
+    return {**KEYS, **labels, **ids, **dict.fromkeys(value_columns(settings.features), "float")}
 
 
 def users_schema(features: Iterable[Feature]) -> dict[str, str]:

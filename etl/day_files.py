@@ -3,14 +3,16 @@
 import fcntl
 import hashlib
 import json
+import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame
@@ -18,9 +20,9 @@ from pyspark.sql import functions as F
 
 from conf.paths import Paths
 from conf.refusal import Refusal
-from conf.settings import Settings
+from conf.settings import Feature, Settings
 from etl import features, parquet, quality
-from etl.contract import QUARANTINE, RAW, samples_schema
+from etl.contract import QUARANTINE, RAW, samples_schema, value_column
 from etl.publish import publish, write_manifest
 from etl.samples import Assembled
 from etl.schema import require
@@ -50,7 +52,7 @@ def stage_samples(
     folder: Path, settings: Settings, rows: DataFrame, tables: dict[str, features.Table], sizes: dict[date, int]
 ) -> None:
     """Encodes and writes the rows of all days to <folder>/samples/dt=D; `sizes`: rows of each day."""
-    schema = samples_schema(settings.features)
+    schema = samples_schema(settings)
     encoded = require(features.encode(rows, settings.features, tables, schema), {**schema, "dt": "date"}, "samples")
     files: Column = F.lit(1)
     for day, count in sizes.items():
@@ -92,6 +94,26 @@ def quarantine_folder(folder: Path, table: str, day: date) -> Path:
 
 def rows_in_files(folder: Path) -> int:
     return sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
+
+
+def value_statistics(folder: Path, features: Iterable[Feature]) -> dict[str, dict[str, float | None]]:
+    """Numeric feature -> rows that have it, its mean and its standard deviation (of the rows there are, not n - 1).
+
+    Sums are exact, so the numbers follow from the rows, whatever their order.
+    """
+    found: dict[str, dict[str, float | None]] = {}
+    for feature in features:
+        if feature.kind == "numeric":
+            column = value_column(feature)
+            files = [pq.read_table(file, columns=[column])[column] for file in sorted(folder.glob("*.parquet"))]
+            values = np.concatenate([file.to_numpy() for file in files]).astype(np.float64)
+            values = values[~np.isnan(values)]
+            mean = std = None
+            if count := len(values):
+                mean = math.fsum(values.tolist()) / count
+                std = math.sqrt(math.fsum(((values - mean) ** 2).tolist()) / count)
+            found[feature.name] = {"defined": count, "mean": mean, "std": std}
+    return found
 
 
 def publish_files(paths: Paths, written: Path, target: Path, manifest: dict[str, Any]) -> None:

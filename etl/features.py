@@ -17,23 +17,24 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from conf.refusal import Refusal
-from conf.settings import Feature
-from etl.contract import FIRST_VALUE, LABELS, PADDING, UNSEEN, feature_columns
+from conf.settings import Feature, Settings
+from etl.contract import FIRST_VALUE, PADDING, UNSEEN, feature_columns, label_columns, value_column
 from etl.sources.files import refuse_mistyped
 
 Ints = npt.NDArray[np.int32]
 
-# what is only known after the impression; a source that offers it as a feature would leak the label
-FEEDBACK = {*LABELS, *LABELS.values(), "value", "is_click", "long_view"}
+# what is only known after the impression; a source that offers it, or a label, as a feature would leak the label
+FEEDBACK = {"value", "is_click", "long_view"}
 KEYS = {"users": "user_id", "items": "item_id"}
 
 
-def require(features: list[Feature], tables: Mapping[str, DataFrame | None]) -> None:
-    """Raises Refusal when a feature's column is absent, of the wrong kind, or feedback."""
+def require(settings: Settings, features: list[Feature], tables: Mapping[str, DataFrame | None]) -> None:
+    """Raises Refusal when the column of one of some features is absent, of the wrong kind, or feedback."""
+    feedback = {*label_columns(settings.labels.kinds), *FEEDBACK}
     for feature in features:
         where = f"[[features]] {feature.name}"
         column = feature.source_column
-        if column in FEEDBACK:
+        if column in feedback:
             raise Refusal(
                 f"column '{column}' is feedback: it would leak the label", where=where, remedy="remove the feature"
             )
@@ -44,7 +45,7 @@ def require(features: list[Feature], tables: Mapping[str, DataFrame | None]) -> 
             raise Refusal(f"there is no table {feature.table}", where=where, remedy=f"map [source.{feature.table}]")
         types = dict(table.dtypes)
         if column not in types:
-            known = ", ".join(c for c in types if c not in FEEDBACK)
+            known = ", ".join(c for c in types if c not in feedback)
             raise Refusal(f"table {feature.table} has no column '{column}'", where=where, remedy=f"it has: {known}")
         if (feature.kind == "multi") != types[column].startswith("array"):
             remedy = "set kind = 'multi' and a length" if types[column].startswith("array") else "map a list of values"
@@ -140,7 +141,7 @@ def _ordinal(day: date) -> int:
 def encode(rows: DataFrame, features: list[Feature], tables: dict[str, Table], schema: dict[str, str]) -> DataFrame:
     """Rows with `dt` and raw_<feature> columns -> the columns of `schema` plus `dt`."""
     shared = rows.sparkSession.sparkContext.broadcast(tables)
-    kept = [c for c in schema if not c.startswith("f_")]
+    kept = [c for c in schema if not c.startswith(("f_", "v_"))]
     chosen = rows.select("dt", *kept, *(raw_column(f) for f in features))
     ddl = ", ".join(f"`{c}` {t}" for c, t in {"dt": "date", **schema}.items())
 
@@ -149,8 +150,11 @@ def encode(rows: DataFrame, features: list[Feature], tables: dict[str, Table], s
             day = batch.column("dt").cast(pa.int32()).to_numpy()
             columns = {c: batch.column(c) for c in ("dt", *kept)}
             for feature in features:
-                ids = feature_ids(feature, batch.column(raw_column(feature)), shared.value.get(feature.name), day)
+                raw = batch.column(raw_column(feature))
+                ids = feature_ids(feature, raw, shared.value.get(feature.name), day)
                 columns |= dict(zip(feature_columns(feature), ids, strict=True))
+                if feature.kind == "numeric":
+                    columns[value_column(feature)] = feature_values(raw)
             yield pa.RecordBatch.from_pydict({c: columns[c] for c in ("dt", *schema)})
 
     return chosen.mapInArrow(encoded, ddl)
@@ -171,6 +175,13 @@ def feature_ids(feature: Feature, raw: pa.Array, table: Table | None, day: Ints)
     ids[row, place] = _look_up(pc.list_flatten(raw), table, day[row])
     ids[length == 0, 0] = UNSEEN
     return [pa.array(ids[:, n]) for n in range(feature.length)]
+
+
+def feature_values(raw: pa.Array) -> pa.Array:
+    """A numeric feature as it is: float32, NaN where it is missing or beyond what a float32 holds."""
+    with np.errstate(over="ignore"):
+        values = raw.to_numpy(zero_copy_only=False).astype(np.float32)
+    return pa.array(np.where(np.isfinite(values), values, np.float32(np.nan)))
 
 
 def _look_up(values: pa.Array, table: Table | None, day: Ints) -> Ints:

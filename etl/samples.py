@@ -1,5 +1,6 @@
 """Raw tables -> judged tables -> one row an impression with its labels and raw features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,10 +10,8 @@ from pyspark.sql import functions as F
 from conf.settings import Settings
 from etl import features, quality
 from etl.attribution import STEPS, attribute, labels
-from etl.contract import LABELS
+from etl.contract import label_columns
 from etl.sources.base import RawTables
-
-LABEL_COLUMNS = [*LABELS, *dict.fromkeys(LABELS.values())]
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Assembled:
 
 def assemble(tables: RawTables, settings: Settings, first: date, last: date) -> Assembled:
     """Judges everything that was read; `rows` are those of the days asked for."""
-    features.require(settings.features, {"impressions": tables.impressions, **tables.snapshots()})
+    features.require(settings, settings.features, {"impressions": tables.impressions, **tables.snapshots()})
     features.refuse_text(settings.features, {"impressions": tables.impressions, **tables.snapshots()})
     impressions = quality.checked_impressions(tables).cache()
     shown = quality.usable(impressions)
@@ -46,13 +45,14 @@ def assemble(tables: RawTables, settings: Settings, first: date, last: date) -> 
 def _labelled(shown: DataFrame, steps: DataFrame, settings: Settings) -> DataFrame:
     """Impressions with labels; one without any step was not clicked, and nothing more is defined."""
     outcome = labels(steps, settings.labels)
-    nothing = dict.fromkeys([*LABEL_COLUMNS, *(f"n_{name}" for name in STEPS)], 0) | {"click_defined": 1}
+    columns = [*label_columns(settings.labels.kinds), *(f"n_{name}" for name in STEPS)]
+    nothing = dict.fromkeys(columns, 0) | {"click_defined": 1}
     return shown.withColumnRenamed("day", "dt").join(outcome, on=["dt", "impression_id"], how="left").fillna(nothing)
 
 
-def day_totals(rows: DataFrame) -> dict[date, dict[str, float]]:
+def day_totals(rows: DataFrame, labels: Sequence[str]) -> dict[date, dict[str, float]]:
     """Per day: rows, n_<step table> used, and the sum of every label (exact, whatever the order of rows)."""
-    exact = {c: F.sum(F.col(c).cast("decimal(20,9)")).cast("double").alias(c) for c in LABEL_COLUMNS}
+    exact = {c: F.sum(F.col(c).cast("decimal(20,9)")).cast("double").alias(c) for c in labels}
     used = [F.sum(f"n_{name}").alias(f"n_{name}") for name in STEPS]
     found = rows.groupBy("dt").agg(F.count("*").alias("rows"), *used, *exact.values()).collect()
     return {row.dt: {name: row[name] for name in row.asDict() if name != "dt"} for row in found}

@@ -42,9 +42,9 @@ def settings(
     return Settings(**{**content, **sections})
 
 
-def simulated(root: Path, **changes: Any) -> Settings:
-    """The run on the simulated world."""
-    return settings(root, {**SIMULATED, **changes})
+def simulated(root: Path, labels: dict[str, Any] | None = None, **changes: Any) -> Settings:
+    """The run on the simulated world; `labels`: its section of the run file, by default with both kinds of action."""
+    return settings(root, {**SIMULATED, **changes}, labels={"kinds": ["like", "follow"]} if labels is None else labels)
 
 
 def samples(made: Settings, day: date) -> pd.DataFrame:

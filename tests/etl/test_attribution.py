@@ -136,6 +136,26 @@ def test_only_the_kinds_of_action_named_set_the_label_and_others_still_count_as_
     assert (a.action, a.action_defined, a.n_actions) == (0, 1, 1)
 
 
+def test_each_kind_of_action_named_is_a_label_defined_where_action_is(spark):
+    raw = tables(
+        spark,
+        impressions=[row(), *(row(impression_id=i) for i in "bcd")],
+        clicks=[row(), row(impression_id="b"), row(impression_id="c")],
+        actions=[
+            row(action="follow"),
+            row(action="follow", ts=at(13)),
+            row(action="value"),
+            row(impression_id="b", action="like", ts=None),
+            row(impression_id="d", action="like"),
+        ],
+    )
+    found, _ = outcome(raw, Labels(actions=["like"], kinds=["like", "follow", "value"]))
+    # a: followed twice and valued, no like; b: its like is spoilt; c: nothing; d: no click, so nothing is defined
+    told = {i: (r.action_defined, r.action, r.action_like, r.action_follow, r.action_value) for i, r in found.items()}
+    assert told == {"a": (1, 0, 0, 1, 1), "b": (0, 0, 0, 0, 0), "c": (1, 0, 0, 0, 0), "d": (0, 0, 0, 0, 0)}
+    assert "action_like" not in outcome(raw)[0]["a"].asDict()
+
+
 @pytest.mark.parametrize(("value", "said", "converted"), [(0.5, None, 1), (0.49, None, 0), (0.9, 0, 0), (0.1, 1, 1)])
 def test_converted_is_what_the_source_says_or_else_a_value_that_is_reached(spark, value, said, converted):
     raw = tables(spark, impressions=[row()], clicks=[row()], conversions=[row(value=value, converted=said)])

@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.refusal import Refusal
+from conf.settings import Feature
 from etl import build_samples
-from etl.contract import LABELS, RAW, samples_schema
+from etl.contract import RAW, labels_of, samples_schema
+from etl.day_files import value_statistics
 from etl.sources import simulated, world
 from tests.etl import runs
 from tests.kill import killed
@@ -34,7 +36,7 @@ def test_samples_have_the_columns_types_and_order_of_the_contract(built):
     schema = pq.read_schema(built.lake.root / f"samples/dt={ONE}/part-00000.parquet")
     types = {"string": "string", "bigint": "int64", "float": "float", "int": "int32"}
     assert [(f.name, str(f.type)) for f in schema] == [
-        (name, types[kind]) for name, kind in samples_schema(built.features).items()
+        (name, types[kind]) for name, kind in samples_schema(built).items()
     ]
 
 
@@ -67,8 +69,40 @@ def test_labels_are_what_happened_in_the_world(built):
     assert (found.loc[defined, "conversion"] == truth.loc[defined, "conversion"]).all()
     assert (found.loc[defined, "click"] == 1).all()
     # an undefined label is 0
-    for label, defined_by in LABELS.items():
+    for label, defined_by in labels_of(["like", "follow"]).items():
         assert (found.loc[found[defined_by] == 0, label] == 0).all()
+
+
+def test_kinds_of_action_are_labels_of_their_own_that_make_up_the_action(built):
+    found = runs.samples(built, TWO)
+    # the world draws one kind for an action: four in five are likes
+    assert (found["action_like"] + found["action_follow"] == found["action"]).all()
+    assert found["action_like"].sum() > found["action_follow"].sum() > 0
+    sums = runs.manifest(built, TWO)["label_sums"]
+    assert (sums["action_like"], sums["action_follow"]) == (found["action_like"].sum(), found["action_follow"].sum())
+
+
+def test_numeric_features_are_there_as_they_are_and_the_manifest_has_their_mean_and_deviation(built):
+    found = runs.samples(built, TWO)
+    length = world.world(built.source).items.set_index("item_id")["duration_s"]
+    values = found["item_id"].map(length).astype("float32")
+    assert (found["v_duration_s"] == values).all()
+    told = runs.manifest(built, TWO)["values"]
+    assert told == {"duration_s": {"defined": len(found), "mean": pytest.approx(values.astype(float).mean()),
+                                   "std": pytest.approx(values.astype(float).std(ddof=0))}}  # fmt: skip
+
+
+def test_mean_and_deviation_are_of_the_rows_that_have_a_value(tmp_path):
+    chosen = [Feature(name=name, table="items", kind="numeric", boundaries=[1]) for name in ("length", "price")]
+    chosen.append(Feature(name="age", table="users"))
+    # in two files: 1, 2, 6 have mean 3 and squared distances 4, 1, 9; of the price nothing is known
+    for n, length in enumerate([[1.0, float("nan")], [2.0, 6.0]]):
+        table = {"v_length": length, "v_price": [float("nan")] * 2}
+        pd.DataFrame(table).astype("float32").to_parquet(tmp_path / f"part-{n:05d}.parquet")
+    assert value_statistics(tmp_path, chosen) == {
+        "length": {"defined": 3, "mean": 3.0, "std": pytest.approx((14 / 3) ** 0.5)},
+        "price": {"defined": 0, "mean": None, "std": None},
+    }
 
 
 def test_ids_are_those_of_the_days_vocabulary_and_never_change(built):

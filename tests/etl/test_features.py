@@ -1,6 +1,7 @@
 """Raw values -> ids, and what may become a feature."""
 
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ import pytest
 from conf.refusal import Refusal
 from conf.settings import Feature
 from etl import features
+from tests.etl import runs
 
+RUN = runs.simulated(Path("unused"), labels={"kinds": ["like"]})
 DAY, NEXT = 100, 101
 TABLE = features.Table(pa.array(["a", "b", "c"]), np.array([2, 3, 4], np.int32), np.array([DAY, NEXT, DAY], np.int32))
 
@@ -33,6 +36,12 @@ def test_a_multi_valued_feature_is_padded_behind_its_values():
 def test_a_numeric_feature_is_the_number_of_boundaries_reached():
     feature = Feature(name="f", table="items", kind="numeric", boundaries=[10, 60])
     assert ids(feature, pa.array([9.9, 10.0, 59.0, 60.0, None, float("nan")]), [DAY] * 6) == [[2, 3, 3, 4, 1, 1]]
+
+
+def test_a_numeric_feature_is_kept_as_it_is_and_what_is_no_finite_number_is_missing():
+    values = features.feature_values(pa.array([9.75, -0.0, None, float("nan"), float("inf"), -1e39]))
+    assert str(values.type) == "float" and values.null_count == 0
+    np.testing.assert_array_equal(values.to_numpy(), [9.75, 0, *[np.nan] * 4])
 
 
 def test_lookup_knows_the_first_day_of_a_range_on_which_an_id_stands():
@@ -85,17 +94,19 @@ def test_joined_takes_each_value_from_its_table_and_counts_each_once_an_impressi
     }
 
 
-@pytest.mark.parametrize("column", ["click", "conversion", "converted", "action", "is_click", "long_view", "value"])
+@pytest.mark.parametrize(
+    "column", ["click", "conversion", "converted", "action", "action_like", "is_click", "long_view", "value"]
+)
 def test_feedback_never_becomes_a_feature_even_where_the_table_has_it(spark, column):
     table = spark.createDataFrame([], f"impression_id string, {column} string")
     leak = Feature(name="innocent", table="impressions", column=column)
     with pytest.raises(Refusal, match=f"column '{column}' is feedback"):
-        features.require([leak], {"impressions": table})
+        features.require(RUN, [leak], {"impressions": table})
 
 
 def test_a_feature_of_an_unknown_column_or_the_wrong_kind_is_refused_with_what_there_is(spark):
     table = spark.createDataFrame([], "item_id string, tags array<string>")
     with pytest.raises(Refusal, match=r"table items has no column 'colour'; it has: item_id, tags"):
-        features.require([Feature(name="colour", table="items")], {"items": table})
+        features.require(RUN, [Feature(name="colour", table="items")], {"items": table})
     with pytest.raises(Refusal, match=r"categorical, but column 'tags' is array<string>; set kind = 'multi'"):
-        features.require([Feature(name="tags", table="items")], {"items": table})
+        features.require(RUN, [Feature(name="tags", table="items")], {"items": table})

@@ -61,6 +61,15 @@ def sample_rows(settings: Settings, day: date, rows: int, seed: int = 0) -> pd.D
     frame["conversion"] = np.where(click, share, 0)
     frame["converted"] = (frame["conversion"] >= 0.5).astype(np.float32)
     frame["action"] = np.where(click & (random.random(rows) < 0.1), 1, 0)
+    for kind in settings.labels.kinds:
+        frame[f"action_{kind}"] = np.where(frame["action"] == 1, random.random(rows) < 0.6, 0)
+    for feature in settings.features:
+        if feature.kind == "numeric":
+            # some number in the bucket that the id stands for; missing where the id is that of missing ones
+            edges = [0.0, *feature.boundaries, 2 * feature.boundaries[-1]]
+            bucket = frame[f"f_{feature.name}"] - 2
+            value = np.interp(bucket + 0.5, np.arange(len(edges)), edges)
+            frame[f"v_{feature.name}"] = np.where(bucket < 0, np.nan, value)
     frame["click_defined"] = 1.0
     frame["action_defined"] = frame["conversion_defined"] = frame["click"]
     return frame
@@ -69,7 +78,7 @@ def sample_rows(settings: Settings, day: date, rows: int, seed: int = 0) -> pd.D
 def write_samples(settings: Settings, day: date, frame: pd.DataFrame, row_group: int = 400) -> None:
     """Publishes rows as samples/dt=D, with a vocabulary of the day."""
     paths = Paths(settings.lake.root)
-    types = samples_schema(settings.features)
+    types = samples_schema(settings)
     schema = pyarrow.schema([(name, _ARROW[kind]) for name, kind in types.items()])
 
     def samples(staging):
