@@ -34,6 +34,9 @@ class Paths:
     def predictions(self, family: str, run: str, day: date) -> Path:
         return self.root / "predictions" / family / run / f"dt={day}"
 
+    def comparison(self, name: str) -> Path:
+        return self.root / "comparisons" / name
+
     def user_tags(self, day: date, task: str) -> Path:
         return self.root / "user_tags" / f"dt={day}" / f"task={task}"
 

@@ -69,6 +69,21 @@ def calibration_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float
     return figure
 
 
+def metric_by_model(means: Mapping[str, float], spreads: Mapping[str, float], base: str, metric: str) -> Figure:
+    """A point a model with its standard deviation over seeds; the base's mean as a line across."""
+    figure = Figure(figsize=(7, 0.3 * len(means) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    for model, mean in means.items():
+        color = "#c4483f" if model == base else "#2f6db5"
+        axes.errorbar(mean, model, xerr=spreads.get(model, 0.0), fmt="o", color=color, capsize=3)
+    if base in means:
+        axes.axvline(means[base], linestyle="--", color="#999999", linewidth=1)
+    axes.invert_yaxis()
+    axes.set(title=f"{metric}, next-day, mean ± sd over seeds")
+    axes.grid(alpha=0.3)
+    return figure
+
+
 def gate_heatmap(gates: NDArray[np.float32], tags: Sequence[str], task: str) -> Figure:
     """MVKE figure 8: gate weights [T, K], a row a tag, a column a VKE; experts of other tasks stay blank."""
     figure = Figure(figsize=(1.0 * gates.shape[1] + 2, 0.26 * len(tags) + 1.4), layout="constrained")

@@ -40,11 +40,15 @@ def main() -> None:
     if wanted[0] < start:
         raise Refusal(f"{wanted[0]} lies before [training] start = {start}", where="--day", remedy="choose a later day")
     run = open_run(settings, arguments.family, arguments.model)
-    forced_from = wanted[0] if arguments.force else None
-    for day in cli.days(start, wanted[-1]):
+    train_missing(run, wanted[-1], forced_from=wanted[0] if arguments.force else None)
+
+
+def train_missing(run: DailyRun, last: date, forced_from: date | None = None) -> None:
+    """Trains the days up to the last one that have no model yet, in order; from `forced_from` on all of them."""
+    for day in cli.days(run.settings.training.start, last):
         target = run.paths.model(run.family, run.name, day)
         if is_published(target) and not (forced_from and day >= forced_from):
-            if day == wanted[-1]:
+            if day == last:
                 run.load(day)
                 print(f"{run.family} {run.name} {day}: present in {target}, nothing to do", flush=True)
             continue

@@ -1,0 +1,244 @@
+"""The comparison: figures by hand, resumable training, undefined as a word, and MLflow runs to compare."""
+
+import json
+import sys
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conf.paths import Paths
+from conf.refusal import Refusal
+from etl.publish import read_manifest
+from tests.trainer.tables import START, publish_days, sample_rows, write_samples
+from tests.trainer.test_tracking import artifacts, runs_of
+from tests.trainer.test_train_day import bits
+from trainer import comparison_report
+from trainer.compare_models import main
+from trainer.comparison import (
+    Asked,
+    Difference,
+    RunValues,
+    Spread,
+    activity_groups,
+    compared,
+    mean_of_earlier,
+    target_and_metric,
+    values_of,
+)
+from trainer.predict import read_predictions
+from trainer.rankscore import Rankscore, value_of_top
+from trainer.truth import read_truth
+
+DAYS = [str(START + timedelta(days=n)) for n in range(4)]
+
+
+def values(*by_day):
+    """RunValues with one metric by day; pooled is their mean."""
+    known = [value for value in by_day if value is not None]
+    days = {f"2026-01-0{n + 2}": {"ctr_auc": value} for n, value in enumerate(by_day)}
+    return RunValues({"ctr_auc": float(np.mean(known)) if known else None}, days, {}, {})
+
+
+def test_spread_difference_and_paired_test_by_hand():
+    # differences by seed and day: .1 .3 | .2 .2: mean .2, sd sqrt(.02 / 3), t = .2 / (sd / 2) = 4.899 on 3 degrees
+    base = [values(0.5, 0.4), values(0.5, 0.6)]
+    found = compared([values(0.6, 0.7), values(0.7, 0.8)], base, other_label=False)
+    assert found.spreads["ctr_auc"].mean == pytest.approx(0.7)  # seeds .65 and .75
+    assert found.spreads["ctr_auc"].sd == pytest.approx(0.1 / 2**0.5)
+    assert found.differences["ctr_auc"].value == pytest.approx(0.2)
+    assert found.differences["ctr_auc"].pairs == 4
+    assert found.differences["ctr_auc"].p == pytest.approx(0.01628, abs=1e-5)  # t table, two-sided
+
+
+def test_a_pair_needs_both_sides_and_a_single_or_equal_one_has_no_p():
+    base = [values(0.5, None)]
+    assert compared([values(0.6, 0.7)], base, False).differences["ctr_auc"] == Difference(pytest.approx(0.15), None, 1)
+    assert compared(base, base, False).differences["ctr_auc"].p is None
+    assert compared([values(None, None)], base, False).spreads["ctr_auc"] == Spread(None, None)
+    assert compared([values(None, None)], base, False).differences["ctr_auc"] == Difference(None, None, 0)
+
+
+def test_the_top_of_each_users_day_by_hand():
+    # user a has 11 impressions on a day, so 2 at the top (a tenth, rounded up); b has 1
+    rows = pd.DataFrame({
+        "user_id": ["a"] * 11 + ["b"], "day": "d", "ctr": 0.5, "cvr": [0.1] * 9 + [0.9, 0.8, 0.3],
+        "value": [0.0] * 9 + [1.0, 0.4, 0.2], "length": [100.0] * 9 + [1.0, 1.0, 5.0],
+    })  # fmt: skip
+    assert value_of_top(rows, Rankscore()) == pytest.approx((1.0 + 0.4 + 0.2) / 3)
+    assert value_of_top(rows, Rankscore(c=1.0, length="x")) == pytest.approx((0.0 + 0.0 + 0.2) / 3)
+    assert value_of_top(rows.assign(ctr=[0.9] * 9 + [0.1, 0.1, 0.3]), Rankscore(b=0.0)) == pytest.approx(0.2 / 3)
+    assert value_of_top(rows.head(10), Rankscore()) == 1.0  # a tenth of 10 is 1
+    assert value_of_top(rows.head(0), Rankscore()) is None
+
+
+def test_users_are_grouped_by_quartiles_of_their_impressions():
+    counts = {"a": 1, "b": 1, "c": 2, "d": 3, "e": 3, "f": 5, "g": 9, "h": 20}
+    users = [user for user, count in counts.items() for _ in range(count)]
+    frame = pd.DataFrame({"user_id": [*users, *users], "task": ["ctr"] * len(users) + ["cvr"] * len(users)})
+    groups = activity_groups(frame)
+    assert {group: sorted(u for u in groups if groups[u] == group) for group in groups.values()} == {
+        "1: 1 to 1 impressions": ["a", "b"],
+        "2: 2 to 3 impressions": ["c", "d", "e"],
+        "3: 5 to 5 impressions": ["f"],
+        "4: 9 to 20 impressions": ["g", "h"],
+    }
+
+
+def test_the_mean_of_earlier_days_is_what_is_predicted():
+    earlier = pd.DataFrame({"conversion": [0.2, 0.6]})
+    assert mean_of_earlier(earlier, pd.DataFrame({"conversion": [0.0, 1.0]}), "conversion") == pytest.approx(0.26)
+
+
+def test_names_of_metrics_come_apart_where_targets_have_underscores():
+    assert target_and_metric("ctr_gauc_equal") == ("ctr", "gauc_equal")
+    assert target_and_metric("add_to_cart_auc") == ("add_to_cart", "auc")
+    assert target_and_metric("ctcvr_f1_top0.1") == ("ctcvr", "f1_top0.1")
+
+
+def test_what_is_undefined_is_a_word():
+    asked = Asked(["a"], "a", 1, date(2026, 1, 2), date(2026, 1, 3), Rankscore())
+    of_none = compared([values(None, None)], [values(None, None)], False)
+    text = comparison_report.markdown(asked, {"a": of_none}, None, 0)
+    assert "| a | undefined |" in text and "cvr mse undefined" in text and "nan" not in text.lower()
+
+
+@pytest.fixture
+def job(settings, monkeypatch):
+    """Runs the job; gives the folder of the comparison."""
+
+    def run(*arguments: str) -> None:
+        command = ["compare_models", "--config", "conf/demo.toml", "--from", DAYS[2], "--to", DAYS[3], *arguments]
+        monkeypatch.setattr(sys, "argv", command)
+        main()
+
+    run.folder = Paths(settings.lake.root).comparison("models")
+    monkeypatch.setenv("SPARSETAG_MASKS__TRAIN_DAYS", "1")
+    monkeypatch.setenv("SPARSETAG_MASKS__ROUNDS", "1")
+    return run
+
+
+def test_models_are_trained_compared_published_and_logged(settings, job, capsys):
+    publish_days(settings, 4, rows=1000)
+    job("--models", "sparse_weight", "dnn", "--seeds", "2")
+    said = capsys.readouterr().out
+    assert "comparison: single, seed 0: 6 of 6 left" in said and "comparison: dnn, seed 1: 1 of 6 left" in said
+    found = json.loads((job.folder / "comparison.json").read_text())
+    assert list(found["models"]) == ["single", "sparse_weight", "dnn"]
+    assert found["rows"] == 2000 and found["test"] == "scipy.stats.ttest_rel"
+
+    runs = ["sparse_weight", "sparse_weight-seed1"]
+    frames = [pd.concat(_predicted(settings, run)) for run in runs]
+    of_cvr = [frame[(frame["task"] == "cvr") & (frame["defined"] > 0)] for frame in frames]
+    errors = [float(((f["prediction"] - f["label"]) ** 2).mean()) for f in of_cvr]
+    sparse = found["models"]["sparse_weight"]
+    assert sparse["spreads"]["cvr_mse"]["mean"] == pytest.approx(np.mean(errors), rel=1e-6)
+    assert sparse["spreads"]["cvr_mse"]["sd"] == pytest.approx(np.std(errors, ddof=1), rel=1e-4)
+    assert sparse["differences"]["ctr_auc"]["pairs"] == 4
+    # another label: what dnn misses is not what single misses; the order is of the same yes or no
+    assert "cvr_mse" not in found["models"]["dnn"]["differences"] and "cvr_auc" in found["models"]["dnn"]["differences"]
+    assert set(sparse["by_domain"]) == {"d1", "d2", "d3", "d4"} and len(sparse["by_activity"]) == 4
+
+    text = (job.folder / "comparison.md").read_text()
+    assert "## ctcvr, top rows" in text and "| sparse_weight | 0." in text and "nan" not in text.lower()
+    logged = runs_of(settings, "comparison")
+    assert set(logged) == {"models", "models single", "models sparse_weight", "models dnn"}
+    run = logged["models sparse_weight"]
+    assert run.data.params["sharing"] == "sparse_weight" and run.data.params["seeds"] == "2"
+    assert run.data.metrics["cvr_mse"] == pytest.approx(np.mean(errors), rel=1e-6)
+    assert run.data.metrics["cvr_mse_sd"] == pytest.approx(np.std(errors, ddof=1), rel=1e-4)
+    assert {"comparison.md", "ctr_auc_by_model.png", "cvr_mse_by_model.png"} <= artifacts(settings, logged["models"])
+
+    before = bits(settings.lake.root)
+    job("--models", "sparse_weight", "dnn", "--seeds", "2")
+    assert "nothing to do" in capsys.readouterr().out
+    with pytest.raises(Refusal, match="other models, seeds or days"):
+        job("--models", "sparse_weight", "--seeds", "2")
+    job("--models", "sparse_weight", "dnn", "--seeds", "2", "--force")
+    assert bits(settings.lake.root) == before
+    assert set(runs_of(settings, "comparison")) == set(logged)
+
+
+def _predicted(settings, run):
+    paths = Paths(settings.lake.root)
+    return [read_predictions(paths.predictions("ranker", run, date.fromisoformat(day))) for day in DAYS[2:]]
+
+
+def test_a_day_without_any_conversion_and_a_domain_of_one_class_are_undefined_and_training_goes_on(settings, job):
+    days = publish_days(settings, 4, rows=1000)
+    none = sample_rows(settings, days[2], 1000)
+    none[["click", "conversion", "converted", "action", "action_defined", "conversion_defined"]] = 0.0
+    write_samples(settings, days[2], none)
+    last = sample_rows(settings, days[3], 1000)
+    quiet = last["domain"] == "d1"
+    last.loc[quiet, ["click", "conversion", "converted", "action", "action_defined", "conversion_defined"]] = 0.0
+    write_samples(settings, days[3], last)
+    job("--models", "esm2", "--seeds", "1")
+    found = json.loads((job.folder / "comparison.json").read_text(), parse_constant=pytest.fail)  # NaN, Infinity
+    esm2 = found["models"]["esm2"]
+    assert esm2["by_domain"]["d1"]["ctr_auc"] == {"mean": None, "sd": None}
+    assert esm2["by_domain"]["d2"]["ctr_auc"]["mean"] > 0
+    assert esm2["spreads"]["cvr_auc"]["mean"] > 0 and esm2["differences"]["cvr_auc"] == {
+        "value": pytest.approx(
+            esm2["spreads"]["cvr_auc"]["mean"] - found["models"]["single"]["spreads"]["cvr_auc"]["mean"]
+        ),
+        "p": None,
+        "pairs": 1,
+    }
+    assert "undefined" in (job.folder / "comparison.md").read_text()
+    assert (
+        read_manifest(Paths(settings.lake.root).model("ranker", "esm2", days[3]), remedy="")["losses"]["entire_space"]
+        > 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["--models", "mvke"], "'mvke' is a tagger"),
+        (["--models", "sparse", "--seeds", "1"], "there is no model 'sparse'"),
+        (["--models", "hard", "--from", "2026-01-01"], "nothing predicts 2026-01-01"),
+        (["--models", "sparse_weight", "--from", "2026-01-02"], "chosen on days up to 2026-01-02"),
+        (["--models", "hard", "--rankscore", "1", "1", "1"], "--length goes with C"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_any_work(settings, job, arguments, match):
+    with pytest.raises(Refusal, match=match):
+        job(*arguments)
+    assert not settings.lake.root.exists()
+
+
+@pytest.mark.parametrize("arguments", [["--seeds", "0"], ["--seeds", "21"], ["--seeds", "x"], ["--name", "../x"]])
+def test_what_is_no_number_of_seeds_and_no_name_ends_with_exit_code_2(job, arguments):
+    with pytest.raises(SystemExit) as ended:
+        job("--models", "hard", *arguments)
+    assert ended.value.code == 2
+
+
+def test_truth_is_what_was_watched_and_leaves_out_what_is_not_known(settings):
+    rows = sample_rows(settings, START, 4)
+    rows["click"] = [1.0, 1.0, 0.0, 0.0]
+    rows["conversion"] = [0.7, 0.0, 0.0, 0.9]
+    rows["conversion_defined"] = [1.0, 0.0, 0.0, 0.0]
+    write_samples(settings, START, rows)
+    truth = read_truth(Paths(settings.lake.root), [START])
+    assert truth["impression_id"].tolist() == [f"{START}-00000{n}" for n in (0, 2, 3)]
+    assert truth["value"].tolist() == pytest.approx([0.7, 0, 0])
+    assert truth["clicked"].tolist() == [True, False, False]
+    with pytest.raises(Refusal, match="column v_depth is missing"):
+        read_truth(Paths(settings.lake.root), [START], "depth")
+
+
+def test_rows_whose_conversion_is_not_known_count_for_click_and_not_for_the_top():
+    rows = pd.DataFrame({
+        "impression_id": ["1", "2", "1", "2", "1", "2"], "user_id": "u", "item_id": "i", "domain": "d", "day": "d",
+        "task": ["ctr", "ctr", "cvr", "cvr", "ctcvr", "ctcvr"], "label": [1.0, 0, 0.5, 0, 0.5, 0],
+        "positive": [1.0, 0, 1, 0, 1, 0], "defined": [1.0, 1, 1, 0, 1, 1], "prediction": [0.9, 0.8, 0.7, 0.9, 0.6, 0.7],
+    })  # fmt: skip
+    truth = pd.DataFrame({"day": ["d"], "impression_id": ["1"], "value": [0.5]})
+    found = values_of(rows, truth, {"u": "all"}, Rankscore())
+    assert found.pooled["ctr_auc"] == 1 and found.pooled["ctcvr_auc"] == 0 and found.pooled["cvr_auc"] is None
+    assert found.pooled["cvr_mse"] == pytest.approx(0.04)  # an unclicked row is no row of CVR
+    assert found.pooled["rankscore_value_of_top"] == 0.5
+    assert set(found.by_day) == {"d"} and set(found.by_activity) == {"all"}

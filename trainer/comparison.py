@@ -1,0 +1,190 @@
+"""Models held against each other on the days they predicted: by seed, pooled, by day, by domain, by activity of users.
+
+Everything is computed from predictions made before a day was trained on, so every figure is out of sample.
+"""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ttest_rel  # type: ignore[import-untyped]  # scipy ships no types
+
+from trainer.metrics import TOP_PERCENT, Metrics, at_tops, evaluate
+from trainer.rankscore import Rankscore, value_of_top
+
+TEST = "scipy.stats.ttest_rel"
+WITH_TOPS = ("cvr", "ctcvr")
+SHOWN = ("auc", "gauc_impressions", "gauc_equal", "mse", "calibration")
+AGAINST_LABEL = ("cvr_mse", "cvr_calibration", "ctcvr_calibration")  # the label depends on what a model learns
+VALUE_OF_TOP = "value_of_top"
+OF_GROUPS = ("ctr_auc", "cvr_auc", "cvr_mse", "ctcvr_auc")
+
+
+@dataclass(frozen=True)
+class RunValues:
+    """Metrics (<target>_<metric>) of one model and seed: all days together, by day, and by group of rows."""
+
+    pooled: Metrics
+    by_day: dict[str, Metrics]
+    by_domain: dict[str, Metrics]
+    by_activity: dict[str, Metrics]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Over seeds; None where undefined for every seed, or where a single seed has no spread."""
+
+    mean: float | None
+    sd: float | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Model minus base. p: two-sided paired t-test over `pairs` days of seeds; None: undefined."""
+
+    value: float | None
+    p: float | None
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One model's line of the table."""
+
+    spreads: dict[str, Spread]
+    differences: dict[str, Difference]
+    by_domain: dict[str, dict[str, Spread]] = field(default_factory=dict)
+    by_activity: dict[str, dict[str, Spread]] = field(default_factory=dict)
+
+
+def values_of(
+    predictions: pd.DataFrame, truth: pd.DataFrame, activity: Mapping[str, str], score: Rankscore
+) -> RunValues:
+    """predictions: contract.PREDICTIONS and `day`; truth: impression_id, day, value (and length); see trainer/truth.py.
+
+    activity: user -> group.
+    """
+    group = predictions["user_id"].map(activity)
+    return RunValues(
+        pooled=_metrics(predictions) | _rank_value(predictions, truth, score),
+        by_day={str(day): _metrics(rows) | _rank_value(rows, truth, score) for day, rows in predictions.groupby("day")},
+        by_domain={str(domain): _of_group(rows) for domain, rows in predictions.groupby("domain")},
+        by_activity={str(name): _of_group(rows) for name, rows in predictions.groupby(group)},
+    )
+
+
+def _metrics(predictions: pd.DataFrame) -> Metrics:
+    found: Metrics = {}
+    for task, rows in predictions.groupby("task"):
+        all_of_task = evaluate(rows)
+        shown = {name: all_of_task[name] for name in SHOWN if name != "mse" or task == "cvr"}
+        tops = at_tops(rows) if task in WITH_TOPS else {}
+        found |= {f"{task}_{name}": value for name, value in (shown | tops).items()}
+    return found
+
+
+def target_and_metric(name: str) -> tuple[str, str]:
+    """ "ctr_auc" to ("ctr", "auc"); a target's name may hold underscores too."""
+    tops = tuple(f"{kind}_top{percent:g}" for kind in ("recall", "precision", "f1") for percent in TOP_PERCENT)
+    metric = next(metric for metric in (*SHOWN, *tops, VALUE_OF_TOP) if name.endswith(f"_{metric}"))
+    return name.removesuffix(f"_{metric}"), metric
+
+
+def _of_group(predictions: pd.DataFrame) -> Metrics:
+    metrics = {task: evaluate(rows) for task, rows in predictions.groupby("task")}
+    return {name: metrics[target][metric] for name in OF_GROUPS for target, metric in [target_and_metric(name)]}
+
+
+def _rank_value(predictions: pd.DataFrame, truth: pd.DataFrame, score: Rankscore) -> Metrics:
+    wide = predictions[predictions["task"].isin(["ctr", "cvr"])].pivot_table(
+        index=["day", "impression_id", "user_id"], columns="task", values="prediction", sort=False, aggfunc="first"
+    )
+    rows = wide.reset_index().merge(truth, how="inner", on=["day", "impression_id"], validate="one_to_one")
+    return {f"rankscore_{VALUE_OF_TOP}": value_of_top(rows, score)}
+
+
+def activity_groups(predictions: pd.DataFrame) -> dict[str, str]:
+    """user -> quartile of users by the number of their impressions (after ESM2 figure 7, which counts purchases).
+
+    Users with the same number are in the same group; a group that ties leave empty is not there.
+    """
+    counts = predictions[predictions["task"] == "ctr"].groupby("user_id").size()
+    edges = np.unique(np.quantile(counts, [0.25, 0.5, 0.75], method="lower"))
+    quartile = pd.Series(np.searchsorted(edges, counts, side="left"), index=counts.index)
+    names = {
+        number: f"{n + 1}: {of_group.min():,} to {of_group.max():,} impressions"
+        for n, (number, of_group) in enumerate(counts.groupby(quartile))
+    }
+    return {str(user): names[number] for user, number in quartile.items()}
+
+
+def compared(of_model: Sequence[RunValues], of_base: Sequence[RunValues], other_label: bool) -> Compared:
+    """Seeds in the same order. other_label: the base learns another conversion, so errors against it do not compare."""
+    names = dict.fromkeys(name for values in of_model for name in values.pooled)
+    return Compared(
+        spreads={name: spread([values.pooled.get(name) for values in of_model]) for name in names},
+        differences={
+            name: _difference(name, of_model, of_base)
+            for name in names
+            if not (other_label and name in AGAINST_LABEL) and name in of_base[0].pooled
+        },
+        by_domain=_spreads_of_groups([values.by_domain for values in of_model]),
+        by_activity=_spreads_of_groups([values.by_activity for values in of_model]),
+    )
+
+
+def spread(values: Iterable[float | None]) -> Spread:
+    known = [value for value in values if value is not None]
+    return Spread(
+        mean=statistics.fmean(known) if known else None,
+        sd=statistics.stdev(known) if len(known) > 1 else None,
+    )
+
+
+def _difference(name: str, of_model: Sequence[RunValues], of_base: Sequence[RunValues]) -> Difference:
+    pairs = [
+        (a, b)
+        for model, base in zip(of_model, of_base, strict=True)
+        for day in model.by_day
+        if (a := model.by_day[day].get(name)) is not None and (b := base.by_day[day].get(name)) is not None
+    ]
+    pooled = [
+        a - b
+        for model, base in zip(of_model, of_base, strict=True)
+        if (a := model.pooled[name]) is not None and (b := base.pooled[name]) is not None
+    ]
+    differences = {a - b for a, b in pairs}
+    p = float(ttest_rel(*zip(*pairs, strict=True)).pvalue) if len(differences) > 1 else None
+    return Difference(statistics.fmean(pooled) if pooled else None, p, len(pairs))
+
+
+def _spreads_of_groups(groups: Sequence[Mapping[str, Metrics]]) -> dict[str, dict[str, Spread]]:
+    return {
+        group: {name: spread([of_seed.get(group, {}).get(name) for of_seed in groups]) for name in OF_GROUPS}
+        for group in sorted(set().union(*groups))
+    }
+
+
+def mean_of_earlier(earlier: pd.DataFrame, days: pd.DataFrame, label: str) -> float | None:
+    """MSE of CVR when the mean of all earlier days is predicted: the scale that figures of other rows lack.
+
+    Both: the clicked impressions whose conversion is known (trainer/truth.py), with the label in a column.
+    """
+    if earlier.empty or days.empty:
+        return None
+    return float(((days[label] - earlier[label].mean()) ** 2).mean())
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a comparison is of; one of other models, seeds or days has another name."""
+
+    models: list[str]
+    base: str
+    seeds: int
+    first: date
+    last: date
+    rankscore: Rankscore

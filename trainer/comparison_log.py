@@ -1,0 +1,46 @@
+"""A comparison in MLflow: a run a model, such that Compare sets them side by side, and one for the table."""
+
+from collections.abc import Mapping
+
+from conf.models import RankerModel
+from conf.settings import Settings
+from trainer import figures, tracking
+from trainer.comparison import OF_GROUPS, Asked, Compared
+
+EXPERIMENT = "comparison"
+PICTURED = (*OF_GROUPS, "ctr_gauc_impressions", "ctcvr_gauc_impressions", "rankscore_value_of_top")
+
+
+def log(
+    settings: Settings,
+    name: str,
+    asked: Asked,
+    models: Mapping[str, RankerModel],
+    found: Mapping[str, Compared],
+    table: str,
+) -> None:
+    """Metrics of a model's run are means over seeds, with their standard deviation as <metric>_sd.
+
+    What is undefined is left out.
+    """
+    of_all = {"seeds": asked.seeds, "from": asked.first, "to": asked.last, "base": asked.base}
+    tags = {"job": "compare_models", "comparison": name}
+    with tracking.run(settings, EXPERIMENT, name, key=name, tags=tags) as whole:
+        whole.params({**of_all, "models": len(models), "rankscore": asked.rankscore})
+        whole.text(table, "comparison.md")
+        for metric in PICTURED:
+            spreads = {model: compared.spreads[metric] for model, compared in found.items()}
+            means = {model: s.mean for model, s in spreads.items() if s.mean is not None}
+            sds = {model: s.sd for model, s in spreads.items() if s.sd is not None}
+            if means:
+                whole.figure(figures.metric_by_model(means, sds, asked.base, metric), f"{metric}_by_model")
+        for model, compared in found.items():
+            title, key = f"{name} {model}", f"{name}/{model}"
+            with tracking.run(settings, EXPERIMENT, title, key=key, tags={**tags, "model": model}) as run:
+                axes = models[model].model_dump(mode="json", exclude={"family", "optimiser"})
+                run.params({"model": model, **of_all, **axes, **models[model].optimiser.model_dump()})
+                values = {m: s.mean for m, s in compared.spreads.items() if s.mean is not None}
+                values |= {f"{m}_sd": s.sd for m, s in compared.spreads.items() if s.sd is not None}
+                differences = {m: d.value for m, d in compared.differences.items() if d.value is not None}
+                values |= {f"{m}_minus_{asked.base}": value for m, value in differences.items() if model != asked.base}
+                run.metrics(values, asked.last)
