@@ -40,12 +40,34 @@ def load_settings(path: str | Path) -> Settings:
     except ValidationError as error:
         raise _refusal(path, error, Settings) from None
     for section in (settings.ranker, settings.tagger):
-        load_model(section.model, used_in=path)
+        model_for(settings, section.model, used_in=path)
     return settings
 
 
+def model_for(settings: Settings, name: str, used_in: Path | None = None) -> RankerModel | TaggerModel:
+    """The model, held against the run that it is to be part of; raises Refusal when they do not fit."""
+    model, where = load_model(name, used_in), MODELS / f"{name}.toml"
+    if model.family == "tagger":
+        return model
+    kinds = settings.labels.kinds
+    if unknown := [kind for kind in model.kinds if kind not in kinds]:
+        raise Refusal(
+            f"[tasks] {unknown[0]}: the run file lists no such kind of action",
+            where=where,
+            remedy=f"add it to its [labels] kinds (now: {', '.join(kinds) or 'none'}), or take the task out",
+        )
+    crossed = [feature.name for feature in settings.features if feature.kind == "numeric" and feature.cross]
+    if model.numeric == "tanh" and crossed:
+        raise Refusal(
+            f"numeric = 'tanh': the run file has feature '{crossed[0]}' in the cross, where only embeddings are",
+            where=where,
+            remedy=f"take cross out of feature '{crossed[0]}', or set numeric = 'bucketed'",
+        )
+    return model
+
+
 def load_model(name: str, used_in: Path | None = None) -> RankerModel | TaggerModel:
-    """The model declared by conf/models/<name>.toml; raises Refusal."""
+    """The model declared by conf/models/<name>.toml, whatever the run; raises Refusal."""
     path = MODELS / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in MODELS.glob("*.toml")))

@@ -44,6 +44,11 @@ class RankerModel(Section):
     embedding_dim: int = Field(16, ge=1)
     exclusive_dim: int = Field(0, ge=0, description="width of a further embedding that a head shares with no other")
     exclusive: list[str] = Field(default_factory=list, description="heads that have one (multi-view)")
+    numeric: Literal["bucketed", "tanh"] = Field(
+        "bucketed",
+        description="a numeric feature is the embedding of its bucket, or one number tanh((v - mean) / std), ESM2 eq."
+        " 17, with mean and std of the [training] start day",
+    )
     hidden: list[int] = Field([256, 128, 64], min_length=1, description="widths of the hidden layers")
     shared_layers: int = Field(
         0, ge=0, description="hidden layers of the bottom (hard) or of an expert (moe, mmoe, cgc); towers have the rest"

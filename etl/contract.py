@@ -66,7 +66,12 @@ USER_TAGS = {"user_id": "string", "tag": "string", "score": "float", "rank": "in
 
 def labels_of(kinds: Iterable[str] = ()) -> dict[str, str]:
     """LABELS, and action_<kind> for kinds of action: label -> the column that says whether it is defined."""
-    return LABELS | {kind_label(kind): LABELS["action"] for kind in kinds}
+    return {label: defined_by(label) for label in [*LABELS, *map(kind_label, kinds)]}
+
+
+def defined_by(label: str) -> str:
+    """The column that says whether a label is defined; a kind of action is where the action is."""
+    return LABELS["action" if label.startswith(kind_label("")) else label]
 
 
 def kind_label(kind: str) -> str:

@@ -15,24 +15,28 @@ class Batch:
     ids: int64 [B, C], columns in the order of etl.contract.columns_of(features).
     labels: name -> float32 [B]; every label of the contract and the columns that say whether it is defined.
     keys: name -> object array [B] (impression_id, user_id, ...); empty while training.
+    values: float32 [B, N], the numeric features that the model asks for as they are, NaN where missing; N may be 0.
     """
 
     ids: Tensor
     labels: dict[str, Tensor]
     keys: dict[str, NDArray[np.object_]]
+    values: Tensor
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def rows(self, chosen: Tensor | slice) -> "Batch":
         """The chosen rows (a slice, a boolean [B] or an index tensor); keys are left behind."""
-        return Batch(self.ids[chosen], {name: label[chosen] for name, label in self.labels.items()}, {})
+        labels = {name: label[chosen] for name, label in self.labels.items()}
+        return Batch(self.ids[chosen], labels, {}, self.values[chosen])
 
     def to(self, device: torch.device) -> "Batch":
         if device == self.ids.device:
             return self
         labels = {name: label.to(device, non_blocking=True) for name, label in self.labels.items()}
-        return Batch(self.ids.to(device, non_blocking=True), labels, self.keys)
+        values = self.values.to(device, non_blocking=True)
+        return Batch(self.ids.to(device, non_blocking=True), labels, self.keys, values)
 
 
 def concatenate(batches: list[Batch]) -> Batch:
@@ -40,4 +44,4 @@ def concatenate(batches: list[Batch]) -> Batch:
     if len(batches) == 1:
         return batches[0]
     labels = {name: torch.cat([b.labels[name] for b in batches]) for name in batches[0].labels}
-    return Batch(torch.cat([b.ids for b in batches]), labels, {})
+    return Batch(torch.cat([b.ids for b in batches]), labels, {}, torch.cat([b.values for b in batches]))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from conf.load import load_model
+from conf.load import model_for
 from conf.models import RankerModel, TaggerModel
 from conf.paths import Paths, run_name
 from conf.refusal import Refusal
@@ -74,7 +74,7 @@ class DailyRun:
 def open_run(settings: Settings, family: Literal["ranker", "tagger"], model_name: str | None = None) -> DailyRun:
     """The run that the run file (or --model) asks for; reads its masks when its sharing needs them."""
     name = model_name or (settings.ranker.model if family == "ranker" else settings.tagger.model)
-    model = load_model(name)
+    model = model_for(settings, name)
     if model.family != family:
         raise Refusal(
             f"model '{name}' is a {model.family}, not a {family}", where="--model", remedy="choose another model"

@@ -24,7 +24,7 @@ from trainer.objective import apart
 from trainer.optimiser import TaskOptimiser
 from trainer.predict import metrics_by_task, predict
 from trainer.ranker import build, snet_shapes, snet_weights
-from trainer.reader import Waiting, read
+from trainer.reader import Waiting, read, value_statistics
 from trainer.seeding import seed_of
 from trainer.task import Task
 
@@ -104,12 +104,21 @@ class Pruning:
         sizes = vocabulary.sizes(self.paths, self.training_days[-1])
         masks = dict.fromkeys(self.model.heads, mask)
         network = build(self.model, settings, sizes, settings.training.seed, masks).to(where)
+        if network.value_columns:
+            network.scale(value_statistics(self.paths.samples(settings.training.start)))
         objective = apart((task,))
         adam = TaskOptimiser(network, [task.name], self.model.optimiser)
         for day in self.training_days:
             waiting = Waiting()
             seed = seed_of(settings.training.seed, "rows", day)
-            groups = read(self.paths.samples(day), settings.features, shuffle_seed=seed, waiting=waiting)
+            groups = read(
+                self.paths.samples(day),
+                settings.features,
+                labels=objective.label_columns,
+                values=network.value_columns,
+                shuffle_seed=seed,
+                waiting=waiting,
+            )
             train_pass(network, adam, groups, objective.steps, self.model.optimiser.batch_size, where, waiting)
         validation = self.paths.samples(self.validation_day)
         metrics = metrics_by_task(predict(network, objective, validation, settings.features, where))

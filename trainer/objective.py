@@ -14,7 +14,7 @@ from torch import Tensor
 
 from conf.models import RankerModel, TaggerModel, TaskSettings
 from conf.settings import Settings
-from etl.contract import columns_of, feature_columns
+from etl.contract import columns_of, feature_columns, kind_label
 from trainer import chain
 from trainer.batch import Batch
 from trainer.task import Task, cross_entropy, cross_entropy_of_log
@@ -48,6 +48,11 @@ class Objective:
     @property
     def head_names(self) -> tuple[str, ...]:
         return tuple(head.name for head in self.heads)
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of samples that its steps learn from and its targets are judged by."""
+        return tuple(dict.fromkeys(c for task in (*self.heads, *self.targets) for c in task.label_columns))
 
     def probabilities(self, logits: Logits) -> dict[str, Tensor]:
         """Logits of all heads, [B] each -> target -> probability [B] in [0, 1]."""
@@ -102,7 +107,7 @@ def _head_loss(head: Task, options: TaskSettings, logits: Logits, batch: Batch) 
 def _ctr_cvr(model: RankerModel) -> Objective:
     """CTR over all impressions, CVR over the clicked ones, further kinds of action too; LT4REC section 2.1."""
     kinds = [name for name in model.tasks if name not in ("ctr", "cvr")]
-    heads = (CTR, _cvr(model), *(Task(kind, f"action_{kind}", f"action_{kind}", "auc", True) for kind in kinds))
+    heads = (CTR, _cvr(model), *(Task(kind, kind_label(kind), kind_label(kind), "auc", True) for kind in kinds))
     return apart(heads, model.tasks, composed=(_over_impressions("ctcvr", _cvr(model)),))
 
 

@@ -27,7 +27,7 @@ def predict(
     frames = []
     model.eval()
     with torch.inference_mode():
-        for group in read(folder, features, keys=KEYS):
+        for group in read(folder, features, keys=KEYS, labels=objective.label_columns, values=model.value_columns):
             chunks = [
                 objective.probabilities(model.logits(group.rows(slice(n, n + CHUNK)).to(device), objective.head_names))
                 for n in range(0, len(group), CHUNK)

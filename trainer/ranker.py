@@ -7,12 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conf.models import GATED, RankerModel
-from conf.settings import Settings
+from conf.settings import Feature, Settings
+from etl.contract import columns_of
 from trainer.batch import Batch
 from trainer.mask import Mask
 from trainer.parts.cross import Cross
 from trainer.parts.embedding import Embedding
 from trainer.parts.experts import Experts
+from trainer.parts.numbers import Numbers, Statistics
 from trainer.parts.sharing import SparseSharing, Towers
 from trainer.task_model import TaskModel
 
@@ -23,7 +25,10 @@ class Ranker(TaskModel):
     """Heads over embeddings: one embedding for all, or one for each; and further ones that a head has for itself.
 
     The network sees every row at one width: a head without an embedding of its own sees zeros where others have theirs.
+    numbers: numeric features as they are, when they are not embedded; id_columns: columns of Batch.ids that then are.
     """
+
+    id_columns: Tensor | None
 
     def __init__(
         self,
@@ -32,6 +37,8 @@ class Ranker(TaskModel):
         cross: Cross,
         exclusive: Mapping[str, Embedding],
         network: nn.Module,
+        numbers: Numbers | None = None,
+        id_columns: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.heads = tuple(heads)
@@ -39,21 +46,31 @@ class Ranker(TaskModel):
         self.cross = cross
         self.exclusive = nn.ModuleDict(exclusive)
         self.network = network
+        self.numbers = numbers
+        self.value_columns = tuple(numbers.columns) if numbers else ()
+        self.register_buffer("id_columns", id_columns, persistent=False)
         self._exclusive_width = next((embedding.width for embedding in exclusive.values()), 0)
+
+    def scale(self, statistics: Statistics) -> None:
+        if self.numbers:
+            self.numbers.scale(statistics)
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        for x, seen_by in self._inputs(batch.ids, heads):
+        for x, seen_by in self._inputs(batch, heads):
             found |= self.network(x, seen_by)
         return found
 
-    def _inputs(self, ids: Tensor, heads: Sequence[str]) -> Iterator[tuple[Tensor, list[str]]]:
+    def _inputs(self, batch: Batch, heads: Sequence[str]) -> Iterator[tuple[Tensor, list[str]]]:
         """Each distinct input [B, width] once, with the heads that see it."""
+        ids = batch.ids if self.id_columns is None else batch.ids[:, self.id_columns]
         for name, embedding in self.embeddings.items():
             of_embedding = list(heads) if name == SHARED else [head for head in heads if head == name]
             if not of_embedding:
                 continue
             x = self.cross(embedding(ids))
+            if self.numbers:
+                x = torch.cat([x, self.numbers(batch.values)], 1)
             if not self.exclusive:
                 yield x, of_embedding
                 continue
@@ -66,7 +83,13 @@ class Ranker(TaskModel):
 
 def network_width(model: RankerModel, settings: Settings) -> int:
     """Numbers a row that the network above the embeddings sees."""
-    return Cross(settings.features, model.embedding_dim).width + len(settings.features) * model.exclusive_dim
+    embedded = _embedded(model, settings)
+    as_they_are = len(settings.features) - len(embedded)
+    return Cross(embedded, model.embedding_dim).width + as_they_are + len(embedded) * model.exclusive_dim
+
+
+def _embedded(model: RankerModel, settings: Settings) -> list[Feature]:
+    return [feature for feature in settings.features if model.numeric == "bucketed" or feature.kind != "numeric"]
 
 
 def snet_shapes(model: RankerModel, settings: Settings) -> dict[str, list[int]]:
@@ -88,13 +111,13 @@ def build(
     """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head."""
 
     def embedding(dim: int, name: str) -> Embedding:
-        return Embedding(settings.features, sizes, dim, seed, f"embedding/{name}")
+        return Embedding(embedded, sizes, dim, seed, f"embedding/{name}")
 
-    heads = model.heads
+    heads, embedded = model.heads, _embedded(model, settings)
     names = heads if model.sharing == "single" else (SHARED,)
     embeddings = {name: embedding(model.embedding_dim, name) for name in names}
     exclusive = {head: embedding(model.exclusive_dim, f"exclusive/{head}") for head in model.exclusive}
-    cross = Cross(settings.features, model.embedding_dim)
+    cross = Cross(embedded, model.embedding_dim)
     width = network_width(model, settings)
     network: nn.Module
     if model.is_masked:
@@ -112,4 +135,8 @@ def build(
         )
     else:
         network = Towers(width, model.hidden, model.shared_layers, heads, seed)
-    return Ranker(heads, embeddings, cross, exclusive, network)
+    if model.numeric == "bucketed":
+        return Ranker(heads, embeddings, cross, exclusive, network)
+    columns = columns_of(settings.features)
+    id_columns = torch.tensor([columns.index(column) for column in columns_of(embedded)])
+    return Ranker(heads, embeddings, cross, exclusive, network, Numbers(settings.features), id_columns)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from conf.refusal import Refusal
 from conf.settings import Feature
-from etl.contract import LABELS, columns_of
+from etl.contract import columns_of, label_columns
 from etl.publish import read_manifest
 from trainer.batch import Batch
 
@@ -26,6 +26,8 @@ with warnings.catch_warnings():
     from petastorm import make_batch_reader
 # petastorm 0.12 announces pyarrow interfaces that this version of pyarrow still has
 warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
+# names of columns are patterns to petastorm, which match whole names; it says so where one begins another
+warnings.filterwarnings("ignore", message="schema_fields behavior has changed")
 # what is read is never written to
 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
@@ -35,7 +37,7 @@ logging.getLogger("petastorm").setLevel(logging.ERROR)
 # thread_pool.py, get_results). Rare, and harmless here: it is opened again and goes on where it stopped.
 ATTEMPTS = 3
 
-LABEL_COLUMNS = [*LABELS, *dict.fromkeys(LABELS.values())]
+LABEL_COLUMNS = label_columns()
 
 
 @dataclass
@@ -51,30 +53,33 @@ def read(
     *,
     keys: Sequence[str] = (),
     labels: Sequence[str] = LABEL_COLUMNS,
+    values: Sequence[str] = (),
     shuffle_seed: int | None = None,
     waiting: Waiting | None = None,
 ) -> Iterator[Batch]:
     """The rows of one published table (samples/dt=D, users/dt=D), a row group at a time.
 
+    labels, values: the columns of labels and of numeric features that the batches get, no others.
     shuffle_seed: None keeps the order of the files; a seed shuffles row groups, and rows within them. One thread
     and a seed give the same order every time. Raises Refusal when the table is absent, truncated, lacks a column or
     when Petastorm keeps delivering another number of rows than the Parquet footers promise.
     """
     columns = columns_of(features)
+    floats = [*labels, *values]
     promised = check(
-        folder, {**dict.fromkeys(columns, "int32"), **dict.fromkeys(labels, "float"), **dict.fromkeys(keys)}
+        folder, {**dict.fromkeys(columns, "int32"), **dict.fromkeys(floats, "float"), **dict.fromkeys(keys)}
     )
     delivered = groups_done = attempts = 0
     # rows are shuffled here, where they already lie side by side: twice as fast as Petastorm's column by column
     random = None if shuffle_seed is None else np.random.RandomState(shuffle_seed)
     while delivered < promised and attempts < ATTEMPTS:
         attempts += 1
-        with _open(folder, [*columns, *labels, *keys], shuffle_seed) as reader:
+        with _open(folder, [*columns, *floats, *keys], shuffle_seed) as reader:
             groups = islice(reader, groups_done, None)
             while True:
                 started = time.perf_counter()
                 group = next(groups, None)
-                batch = None if group is None else _batch(group._asdict(), columns, labels, keys, random)
+                batch = None if group is None else _batch(group._asdict(), columns, labels, values, keys, random)
                 if waiting is not None:
                     waiting.seconds += time.perf_counter() - started
                 if batch is None:
@@ -107,6 +112,7 @@ def _batch(
     group: dict[str, NDArray[Any]],
     columns: Sequence[str],
     labels: Sequence[str],
+    values: Sequence[str],
     keys: Sequence[str],
     random: np.random.RandomState | None,
 ) -> Batch:
@@ -114,12 +120,28 @@ def _batch(
     ids = np.empty((rows, len(columns)), dtype=np.int64)
     for n, column in enumerate(columns):
         ids[:, n] = group[column]
+    numbers = np.empty((rows, len(values)), dtype=np.float32)
+    for n, column in enumerate(values):
+        numbers[:, n] = group[column]
     order = slice(None) if random is None else random.permutation(rows)
     return Batch(
         ids=torch.from_numpy(ids[order]),
         labels={name: torch.from_numpy(group[name].astype(np.float32, copy=False)[order]) for name in labels},
         keys={name: group[name][order] for name in keys},
+        values=torch.from_numpy(numbers[order]),
     )
+
+
+def value_statistics(folder: Path) -> dict[str, dict[str, float | None]]:
+    """Numeric feature -> mean and std over the rows of samples/dt=D that have it, None without any; raises Refusal."""
+    manifest = read_manifest(folder, remedy="build it first: python -m etl.build_samples")
+    if "values" not in manifest:
+        raise Refusal(
+            "its manifest lacks the mean and std of numeric features",
+            where=folder,
+            remedy="build it again: python -m etl.build_samples --force",
+        )
+    return dict(manifest["values"])
 
 
 def check(folder: Path, columns: dict[str, str | None]) -> int:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from etl.contract import FIRST_VALUE, LABELS
+from etl.contract import FIRST_VALUE, defined_by
 from trainer.batch import Batch
 
 
@@ -30,13 +30,21 @@ class Task:
     entire_space: bool = False
     needs_value: tuple[int, ...] = ()
 
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of samples that say what happened, as far as this task has to know."""
+        labels = [self.label, self.positive, *(label for label, _ in self.given)]
+        if self.entire_space:
+            labels.append("click")
+        return tuple(dict.fromkeys([*labels, *map(defined_by, labels)]))
+
     def rows(self, batch: Batch) -> Tensor:
         """bool [B]: the rows that this task is about, its label being defined."""
-        chosen = batch.labels[LABELS[self.label]] > 0
+        chosen = batch.labels[defined_by(self.label)] > 0
         if self.entire_space:
-            chosen = (batch.labels[LABELS["click"]] > 0) & (chosen | (batch.labels["click"] == 0))
+            chosen = (batch.labels[defined_by("click")] > 0) & (chosen | (batch.labels["click"] == 0))
         for label, value in self.given:
-            chosen = chosen & (batch.labels[LABELS[label]] > 0) & (batch.labels[label] == value)
+            chosen = chosen & (batch.labels[defined_by(label)] > 0) & (batch.labels[label] == value)
         if self.needs_value:
             chosen = chosen & (batch.ids[:, list(self.needs_value)] >= FIRST_VALUE).any(dim=1)
         return chosen

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from trainer.batch import Batch
+from trainer.parts.numbers import Statistics
 
 
 class TaskModel(nn.Module):
     """Logits by head; losses and probabilities live in trainer/objective.py."""
 
     heads: tuple[str, ...]
+    value_columns: tuple[str, ...] = ()  # columns of samples that Batch.values has to hold
+
+    def scale(self, statistics: Statistics) -> None:
+        """Takes mean and deviation of the numeric features, once, before the first day; most models need none."""
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         """head -> float32 [B], for the heads asked for; raises KeyError on an unknown one."""

@@ -22,7 +22,7 @@ from trainer.loop import Pass, train_pass
 from trainer.metrics import flatten
 from trainer.optimiser import TaskOptimiser
 from trainer.predict import metrics_by_task, predict, write_predictions
-from trainer.reader import Waiting, read
+from trainer.reader import Waiting, read, value_statistics
 from trainer.seeding import seed_of
 
 STEP = timedelta(days=1)
@@ -64,13 +64,22 @@ def train(run: DailyRun, day: date) -> None:
     first = day == settings.training.start
     metrics = {} if first else _predict_next_day(run, day)
     model = run.build(sizes)
+    if first and model.value_columns:
+        model.scale(value_statistics(samples))
     steps = run.objective.steps
     adam = TaskOptimiser(model, [step.name for step in steps], run.model.optimiser)
     previous = None if first else run.load(day - STEP)
     if previous:
         adam.restore(checkpoint.take_over(model, previous))
     waiting = Waiting()
-    rows = read(samples, settings.features, shuffle_seed=seed_of(settings.training.seed, "rows", day), waiting=waiting)
+    rows = read(
+        samples,
+        settings.features,
+        labels=run.objective.label_columns,
+        values=model.value_columns,
+        shuffle_seed=seed_of(settings.training.seed, "rows", day),
+        waiting=waiting,
+    )
     done = train_pass(model, adam, rows, steps, run.model.optimiser.batch_size, run.device, waiting)
     if unlearnt := [name for name, loss in done.losses.items() if not np.isfinite(loss)]:
         raise Refusal(

@@ -40,5 +40,6 @@ def literal(tagger: Tagger, users: Tensor, task: str) -> Tensor:
     ids = torch.ones(len(pairs), len(columns_of(FEATURES)), dtype=torch.int64)
     ids[:, tagger.user_columns] = users[[user for user, _ in pairs]]
     ids[:, tagger.tag_columns] = torch.tensor([[tag, 0, 0] for _, tag in pairs])
+    batch = Batch(ids, {}, {}, torch.empty(len(ids), 0))
     with torch.inference_mode():
-        return torch.sigmoid(tagger.logits(Batch(ids, {}, {}), [task])[task]).reshape(len(users), len(TAGS))
+        return torch.sigmoid(tagger.logits(batch, [task])[task]).reshape(len(users), len(TAGS))

@@ -86,7 +86,11 @@ def write_samples(settings: Settings, day: date, frame: pd.DataFrame, row_group:
         table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
         pyarrow.parquet.write_table(table, path, row_group_size=row_group)
         files = [{"name": path.name, "rows": len(frame), "sha256": file_hash(path)}]
-        write_manifest(staging, {"day": str(day), "rows": len(frame), "files": files, "vocabulary": sizes(day)})
+        columns = {f.name: frame[f"v_{f.name}"] for f in settings.features if f.kind == "numeric"}
+        values = {n: {"defined": int(c.count()), "mean": c.mean(), "std": c.std(ddof=0)} for n, c in columns.items()}
+        write_manifest(
+            staging, {"day": str(day), "rows": len(frame), "files": files, "vocabulary": sizes(day), "values": values}
+        )
 
     def vocabulary(staging):
         rows = [

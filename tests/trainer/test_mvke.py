@@ -38,7 +38,7 @@ def rows(tags: list[list[int]]) -> Batch:
     ids = torch.full((len(tags), len(columns)), 2)
     start = columns.index("f_tag_0")
     ids[:, start : start + 3] = torch.tensor(tags)
-    return Batch(ids, {}, {})
+    return Batch(ids, {}, {}, torch.empty(len(ids), 0))
 
 
 def test_two_experts_one_field_by_hand() -> None:

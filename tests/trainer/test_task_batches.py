@@ -15,7 +15,7 @@ def rows(first, clicks):
     count = len(clicks)
     click = torch.tensor(clicks, dtype=torch.float32)
     labels = {"click": click, "click_defined": torch.ones(count), "conversion": click / 2, "conversion_defined": click}
-    return Batch(torch.arange(first, first + count).unsqueeze(1), labels, {})
+    return Batch(torch.arange(first, first + count).unsqueeze(1), labels, {}, torch.empty(count, 0))
 
 
 def test_each_task_gets_its_own_rows_in_order_and_none_is_lost():
@@ -49,7 +49,7 @@ def test_one_known_value_among_several_is_enough():
     tagged = Task("interest", "click", "click", "auc", True, needs_value=(0, 1))
     some = rows(0, [1, 1, 1])
     ids = torch.tensor([[1, 5], [1, 0], [3, 1]])
-    assert tagged.rows(Batch(ids, some.labels, {})).tolist() == [True, False, True]
+    assert tagged.rows(Batch(ids, some.labels, {}, some.values)).tolist() == [True, False, True]
 
 
 def test_loss_is_the_mean_cross_entropy_times_the_weight():
