@@ -1,7 +1,7 @@
 """The one operator: runs a job module with the environment's own python, without a shell."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,21 +22,27 @@ class JobOperator(BaseOperator):  # type: ignore[misc]  # Airflow's own types ar
 
     The arguments are templates, each of which becomes exactly one argument of the job: whatever somebody
     types at a trigger stays one word and meets no shell. The job's last line is the task's result.
+    lists: flag -> the param that holds a list; its values follow the flag, an argument each.
     """
 
     template_fields: Sequence[str] = ("arguments",)
 
-    def __init__(self, *, module: str, arguments: Sequence[str], **options: Any) -> None:
+    def __init__(
+        self, *, module: str, arguments: Sequence[str], lists: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.module = module
         self.arguments = list(arguments)
+        self.lists = dict(lists or {})
         self._hook = SubprocessHook()
 
     def execute(self, context: Any) -> str:
         for flag, value in pairwise(self.arguments):
             if not value:
                 raise AirflowFailException(f"{flag} has no value: give the run a logical date or the param 'day'")
-        done = self._hook.run_command([sys.executable, "-m", self.module, *self.arguments], cwd=str(PROJECT))
+        listed = [word for flag, param in self.lists.items() for word in (flag, *map(str, context["params"][param]))]
+        command = [sys.executable, "-m", self.module, *self.arguments, *listed]
+        done = self._hook.run_command(command, cwd=str(PROJECT))
         if done.exit_code == REFUSED:
             raise AirflowFailException(done.output)
         if done.exit_code != 0:

@@ -4,7 +4,7 @@ import os
 from datetime import date, timedelta
 from pathlib import Path
 
-from conf.load import load_model, load_settings
+from conf.load import MODELS, load_model, load_settings
 from conf.models import RankerModel
 from conf.paths import mask_version
 from conf.settings import Settings
@@ -16,6 +16,11 @@ CONFIG = os.environ.get("SPARSETAG_CONFIG", "conf/demo.toml")
 def settings() -> Settings:
     """The run file's settings; a relative path counts from the project folder, as it does for the jobs."""
     return load_settings(PROJECT / CONFIG)
+
+
+def rankers() -> list[str]:
+    """Names of the model files that declare a ranker, in order."""
+    return [name for name in sorted(path.stem for path in MODELS.glob("*.toml")) if load_model(name).family == "ranker"]
 
 
 def masks_wanted(run: Settings) -> str | None:

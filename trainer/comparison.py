@@ -20,6 +20,7 @@ WITH_TOPS = ("cvr", "ctcvr")
 SHOWN = ("auc", "gauc_impressions", "gauc_equal", "mse", "calibration")
 AGAINST_LABEL = ("cvr_mse", "cvr_calibration", "ctcvr_calibration")  # the label depends on what a model learns
 VALUE_OF_TOP = "value_of_top"
+OF_DAYS = ("ctr_auc", "ctr_gauc_impressions", "cvr_mse", "cvr_auc", "cvr_calibration", "ctcvr_auc")
 OF_GROUPS = ("ctr_auc", "cvr_auc", "cvr_mse", "ctcvr_auc")
 
 
@@ -56,6 +57,7 @@ class Compared:
 
     spreads: dict[str, Spread]
     differences: dict[str, Difference]
+    by_day: dict[str, dict[str, Spread]] = field(default_factory=dict)
     by_domain: dict[str, dict[str, Spread]] = field(default_factory=dict)
     by_activity: dict[str, dict[str, Spread]] = field(default_factory=dict)
 
@@ -68,9 +70,13 @@ def values_of(
     activity: user -> group.
     """
     group = predictions["user_id"].map(activity)
+    scored = _scored(predictions, truth)
     return RunValues(
-        pooled=_metrics(predictions) | _rank_value(predictions, truth, score),
-        by_day={str(day): _metrics(rows) | _rank_value(rows, truth, score) for day, rows in predictions.groupby("day")},
+        pooled=_metrics(predictions) | _rank_value(scored, score),
+        by_day={
+            str(day): _metrics(rows) | _rank_value(scored[scored["day"] == day], score)
+            for day, rows in predictions.groupby("day")
+        },
         by_domain={str(domain): _of_group(rows) for domain, rows in predictions.groupby("domain")},
         by_activity={str(name): _of_group(rows) for name, rows in predictions.groupby(group)},
     )
@@ -98,12 +104,18 @@ def _of_group(predictions: pd.DataFrame) -> Metrics:
     return {name: metrics[target][metric] for name in OF_GROUPS for target, metric in [target_and_metric(name)]}
 
 
-def _rank_value(predictions: pd.DataFrame, truth: pd.DataFrame, score: Rankscore) -> Metrics:
-    wide = predictions[predictions["task"].isin(["ctr", "cvr"])].pivot_table(
-        index=["day", "impression_id", "user_id"], columns="task", values="prediction", sort=False, aggfunc="first"
-    )
-    rows = wide.reset_index().merge(truth, how="inner", on=["day", "impression_id"], validate="one_to_one")
-    return {f"rankscore_{VALUE_OF_TOP}": value_of_top(rows, score)}
+def _scored(predictions: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """The rows of truth with their ctr and cvr."""
+    keys = ["day", "impression_id"]
+    ctr, cvr = (predictions[predictions["task"] == task] for task in ("ctr", "cvr"))
+    ctr = ctr[[*keys, "user_id", "prediction"]].rename(columns={"prediction": "ctr"})
+    cvr = cvr[[*keys, "prediction"]].rename(columns={"prediction": "cvr"})
+    both = ctr.merge(cvr, on=keys, validate="one_to_one")
+    return both.merge(truth, on=keys, validate="one_to_one")
+
+
+def _rank_value(scored: pd.DataFrame, score: Rankscore) -> Metrics:
+    return {f"rankscore_{VALUE_OF_TOP}": value_of_top(scored, score)}
 
 
 def activity_groups(predictions: pd.DataFrame) -> dict[str, str]:
@@ -131,8 +143,9 @@ def compared(of_model: Sequence[RunValues], of_base: Sequence[RunValues], other_
             for name in names
             if not (other_label and name in AGAINST_LABEL) and name in of_base[0].pooled
         },
-        by_domain=_spreads_of_groups([values.by_domain for values in of_model]),
-        by_activity=_spreads_of_groups([values.by_activity for values in of_model]),
+        by_day=_spreads_of_groups([values.by_day for values in of_model], OF_DAYS),
+        by_domain=_spreads_of_groups([values.by_domain for values in of_model], OF_GROUPS),
+        by_activity=_spreads_of_groups([values.by_activity for values in of_model], OF_GROUPS),
     )
 
 
@@ -161,9 +174,9 @@ def _difference(name: str, of_model: Sequence[RunValues], of_base: Sequence[RunV
     return Difference(statistics.fmean(pooled) if pooled else None, p, len(pairs))
 
 
-def _spreads_of_groups(groups: Sequence[Mapping[str, Metrics]]) -> dict[str, dict[str, Spread]]:
+def _spreads_of_groups(groups: Sequence[Mapping[str, Metrics]], names: Sequence[str]) -> dict[str, dict[str, Spread]]:
     return {
-        group: {name: spread([of_seed.get(group, {}).get(name) for of_seed in groups]) for name in OF_GROUPS}
+        group: {name: spread([of_seed.get(group, {}).get(name) for of_seed in groups]) for name in names}
         for group in sorted(set().union(*groups))
     }
 

@@ -1,12 +1,13 @@
 """A comparison for people to read, and the same as JSON."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from trainer.comparison import OF_GROUPS, TEST, Asked, Compared, Difference, Spread, target_and_metric
+from trainer.comparison import OF_DAYS, OF_GROUPS, TEST, Asked, Compared, Difference, Spread, target_and_metric
 
 UNDEFINED = "undefined"
+BY_ACTIVITY = "by users' activity: quartiles of users by impressions in these days"
 
 
 def markdown(asked: Asked, models: Mapping[str, Compared], mean_mse: float | None, rows: int) -> str:
@@ -29,13 +30,9 @@ def markdown(asked: Asked, models: Mapping[str, Compared], mean_mse: float | Non
     for target, of_target in _by_target(tops).items():
         title = f"{target}, top rows by prediction, percent of rows (ESM2 tables 4 and 5)"
         parts.append(_table(title, of_target, models))
-    for title, of_group in (
-        ("by domain", {model: compared.by_domain for model, compared in models.items()}),
-        ("by users' activity: quartiles of users by impressions in these days", {
-            model: compared.by_activity for model, compared in models.items()
-        }),
-    ):  # fmt: skip
-        parts.extend(_group_tables(title, of_group))
+    parts.extend(_group_tables("by day", OF_DAYS, {model: found.by_day for model, found in models.items()}))
+    parts.extend(_group_tables("by domain", OF_GROUPS, {model: found.by_domain for model, found in models.items()}))
+    parts.extend(_group_tables(BY_ACTIVITY, OF_GROUPS, {model: found.by_activity for model, found in models.items()}))
     return "\n".join(parts)
 
 
@@ -69,10 +66,12 @@ def _table(title: str, names: list[str], models: Mapping[str, Compared]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _group_tables(title: str, models: Mapping[str, Mapping[str, Mapping[str, Spread]]]) -> list[str]:
+def _group_tables(
+    title: str, names: Sequence[str], models: Mapping[str, Mapping[str, Mapping[str, Spread]]]
+) -> list[str]:
     groups = list(dict.fromkeys(group for of_model in models.values() for group in of_model))
     tables = []
-    for name in OF_GROUPS:
+    for name in names:
         lines = [f"## {name.replace('_', ' ')} {title}\n", _line("model", *groups), _rule(len(groups) + 1)]
         for model, of_model in models.items():
             lines.append(_line(model, *(_cell(of_model.get(group, {}).get(name)) for group in groups)))

@@ -1,4 +1,5 @@
 import copy
+import json
 import os
 import re
 import subprocess
@@ -22,8 +23,8 @@ def order(dag):
     return {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks}
 
 
-def test_the_dags_are_these_two(dags):
-    assert set(dags) == {"daily", "generate_masks"}
+def test_the_dags_are_these_three(dags):
+    assert set(dags) == {"daily", "generate_masks", "compare_models"}
 
 
 def test_daily_makes_samples_masks_models_users_and_tags_in_order(dags):
@@ -41,13 +42,18 @@ def test_generate_masks_starts_with_the_samples(dags):
     assert order(dags["generate_masks"]) == {"build_samples": [], "generate_masks": ["build_samples"]}
 
 
+def test_compare_models_is_one_job(dags):
+    assert order(dags["compare_models"]) == {"compare_models": []}
+    assert dags["compare_models"].schedule is None  # by hand only
+
+
 def test_a_ranker_without_masks_has_no_mask_task():
     script = "import dags.daily as d; print(sorted(d.dag.task_ids))"
     said = _python(script, SPARSETAG_RANKER__MODEL="single")
     assert said == "['build_samples', 'build_users', 'tag_users', 'train_ranker', 'train_tagger']"
 
 
-@pytest.mark.parametrize("dag_id", ["daily", "generate_masks"])
+@pytest.mark.parametrize("dag_id", ["daily", "generate_masks", "compare_models"])
 def test_policy(dags, dag_id):
     dag = dags[dag_id]
     assert dag.max_active_runs == 1
@@ -94,7 +100,7 @@ def test_a_run_triggered_after_the_last_day_has_tasks(dags):
 
 def test_parsing_is_quick_and_imports_nothing_heavy():
     script = (
-        "import sys, time, dags.daily, dags.generate_masks; heavy = "
+        "import sys, time, dags.daily, dags.generate_masks, dags.compare_models; heavy = "
         "['pyspark', 'torch', 'mlflow', 'petastorm', 'pyarrow', 'pandas', 'etl', 'trainer', 'tagging']; "
         "print(time.process_time() < 10, [m for m in heavy if m in sys.modules])"  # some 2 s; Airflow gives up at 30
     )
@@ -105,7 +111,14 @@ NOT_DAYS = ["2026-01-01; touch /tmp/x", "$(date)", "2026-02-30", "20260101", "20
 
 
 DAY_PARAMS = pytest.mark.parametrize(
-    ("dag_id", "param"), [("daily", "day"), ("generate_masks", "from_day"), ("generate_masks", "to_day")]
+    ("dag_id", "param"),
+    [
+        ("daily", "day"),
+        ("generate_masks", "from_day"),
+        ("generate_masks", "to_day"),
+        ("compare_models", "from_day"),
+        ("compare_models", "to_day"),
+    ],
 )
 
 
@@ -142,6 +155,54 @@ def test_generate_masks_covers_the_training_days_and_the_validation_day(dags):
     rendered = task.render_template(task.arguments, {"params": params_of(dags["generate_masks"], {})})
     assert rendered == ["--config", "conf/demo.toml", "--from", "2026-01-01", "--to", "2026-01-06"]
     assert validation_day(settings()) == date(2026, 1, 6)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"models": []},
+        {"models": ["single", "single"]},
+        {"models": ["single; touch /tmp/x"]},
+        {"models": ["--force"]},
+        {"models": ["mvke"]},
+        {"models": "single"},
+        {"base": "mvke"},
+        {"seeds": 0},
+        {"seeds": 21},
+        {"seeds": "5"},
+        {"seeds": 2.5},
+        {"name": "../models"},
+        {"name": "--force"},
+        {"name": ""},
+    ],
+    ids=str,
+)
+def test_what_compare_models_cannot_do_is_refused_at_the_trigger(dags, typed):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        params_of(dags["compare_models"], typed)
+
+
+def test_every_ranker_of_conf_can_be_compared(dags):
+    from conf.load import MODELS
+
+    names = sorted(path.stem for path in MODELS.glob("*.toml") if path.stem != "mvke")
+    assert params_of(dags["compare_models"], {"models": names})["models"] == names
+
+
+def test_each_value_typed_for_compare_models_is_one_argument(dags, monkeypatch):
+    dag = dags["compare_models"]
+    task = copy.deepcopy(dag.get_task("compare_models"))
+    given = {"models": ["hard", "esm2"], "seeds": 3, "to_day": "2026-01-08", "name": "night"}
+    context = {"params": params_of(dag, given)}
+    task.arguments = task.render_template(task.arguments, context)
+    task.module = "tests.dags.echo"
+    task.arguments.insert(0, "0")
+    assert json.loads(task.execute(context)) == [
+        "0", "--config", "conf/demo.toml", "--name", "night", "--base", "single", "--seeds", "3",
+        "--from", "2026-01-07", "--to", "2026-01-08", "--models", "hard", "esm2",
+    ]  # fmt: skip
 
 
 def test_a_refused_job_fails_its_task_at_the_first_try(dags, database, tmp_path, monkeypatch):

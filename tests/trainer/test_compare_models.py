@@ -136,6 +136,10 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
     assert sparse["spreads"]["cvr_mse"]["mean"] == pytest.approx(np.mean(errors), rel=1e-6)
     assert sparse["spreads"]["cvr_mse"]["sd"] == pytest.approx(np.std(errors, ddof=1), rel=1e-4)
     assert sparse["differences"]["ctr_auc"]["pairs"] == 4
+    by_day = [sparse["by_day"][day]["cvr_mse"]["mean"] for day in DAYS[2:]]
+    rows = [sum(len(f[f["impression_id"].str.startswith(day)]) for f in of_cvr) for day in DAYS[2:]]
+    assert sparse["by_day"].keys() == set(DAYS[2:])
+    assert np.average(by_day, weights=rows) == pytest.approx(np.mean(errors), rel=1e-6)
     # another label: what dnn misses is not what single misses; the order is of the same yes or no
     assert "cvr_mse" not in found["models"]["dnn"]["differences"] and "cvr_auc" in found["models"]["dnn"]["differences"]
     assert set(sparse["by_domain"]) == {"d1", "d2", "d3", "d4"} and len(sparse["by_activity"]) == 4
