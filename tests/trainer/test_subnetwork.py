@@ -27,7 +27,7 @@ def random(seed: int = 0) -> torch.Generator:
 
 
 def weights_pruned(network: SparseSharing, share: float) -> Mask:
-    """At random, and every third input; the output layer stays whole, of which else too little is left to see a difference."""
+    """At random, and every third input; not the output layer, of which too little would be left to see a difference."""
     shapes = {name: weight.shape for name, weight in network.net.weights.items()}
     kept = {name: torch.rand(shape, generator=random()) >= share for name, shape in shapes.items()}
     kept["layer0"][:, ::3] &= share == 0  # inputs that nothing uses

@@ -1,0 +1,118 @@
+"""What pruning saves at inference: a masked network dense, in bf16, and exported (trainer/subnetwork.py).
+
+    python -m tests.bench.pruned [--rows 4096] [--runs 15] [--threads 1 2]
+
+Masks are drawn at random, the same share of every layer but the output layer; neurons go by the norm of their incoming
+weights. Export finds more to cut where a trained mask has a pattern (dead inputs, dead neurons). What is
+compared takes the same rows and gives the same rows, to 1e-4.
+"""
+
+import argparse
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from conf import cli
+from tests.bench.turns import Turns, add_threads
+from trainer.mask import Mask, prune_neurons
+from trainer.parts.sharing import SparseSharing
+from trainer.subnetwork import Form, Layer, Subnetwork, cut, fastest, layers_of, stored_bytes
+
+WIDTH = 1072  # inputs of the ranker on KuaiRand: 67 vectors of 16
+SHAPES = ([512, 256, 128], [128, 64])  # LT4REC's, and that of conf/models
+PRUNED = [("weights", 0.80), ("weights", 0.90), ("weights", 0.95), ("neurons", 0.50), ("neurons", 0.80)]
+TABLE_ROWS, TABLE_DIM = 40_000, 16  # embedding, for what a whole model stores
+
+
+def masked_network(hidden: list[int], kind: str, share: float) -> SparseSharing:
+    shapes = {f"layer{n}": (after, before) for n, (before, after) in enumerate(pairwise([WIDTH, *hidden, 1]))}
+    random = torch.Generator().manual_seed(0)
+    if kind == "weights":
+        kept = {name: torch.rand(shape, generator=random) >= share for name, shape in shapes.items()}
+        mask = Mask({**kept, f"layer{len(hidden)}": torch.ones(1, hidden[-1], dtype=torch.bool)})
+    else:
+        weights = {name: torch.randn(shape, generator=random) for name, shape in shapes.items()}
+        mask = prune_neurons(Mask.ones(weights), weights, share)
+    network = SparseSharing(WIDTH, hidden, ["ctr", "cvr"], 0, {"ctr": mask, "cvr": mask})
+    for bias in network.net.biases.values():
+        torch.nn.init.normal_(bias, std=0.1, generator=random)
+    return network
+
+
+def dense(layers: list[Layer], x: Tensor) -> Tensor:
+    return Subnetwork(layers, Form())(x)
+
+
+def with_masks(layers: list[Layer], masks: list[Tensor], x: Tensor) -> Tensor:
+    """As in training: weights times masks for every batch."""
+    return dense([Layer(layer.weight * mask, layer.bias) for layer, mask in zip(layers, masks, strict=True)], x)
+
+
+def compared(layers: list[Layer], remaining: list[Layer], alive: Tensor, x: Tensor, runs: int) -> tuple[Turns, Form]:
+    """Layers and what remains of them, which gives the outputs that are alive; results are checked before."""
+    exported = fastest(remaining, x)
+    half = [Layer(layer.weight.bfloat16(), layer.bias.bfloat16()) for layer in layers]
+    forms = {
+        "dense": partial(dense, layers, x),
+        "masked": partial(with_masks, layers, [(layer.weight != 0).float() for layer in layers], x),
+        "bf16": partial(dense, half, x.bfloat16()),
+        "cut": partial(Subnetwork(remaining, Form()), x),
+        "exported": partial(exported, x),
+    }
+    wanted = forms["dense"]()
+    assert torch.allclose(forms["masked"](), wanted, rtol=0, atol=1e-4)
+    for name in ("cut", "exported"):
+        difference = float((forms[name]() - wanted[:, alive]).abs().max())
+        assert difference <= 1e-4, f"{name} differs by {difference}"
+    return Turns(forms, runs), exported.form
+
+
+def table(rows: int, runs: int) -> None:
+    x = torch.randn(rows, WIDTH, generator=torch.Generator().manual_seed(1))
+    print("| hidden | pruned | what | dense | masked | bf16 | cut | exported | dense / exported | exported as |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for hidden in SHAPES:
+        for kind, share in PRUNED:
+            layers = layers_of(masked_network(hidden, kind, share), "ctr")
+            alive = (layers[0].weight != 0).any(dim=1)
+            first = Layer(layers[0].weight[alive], layers[0].bias[alive])
+            for what, whole, remaining, outputs in (
+                ("layer 1", layers[:1], [first], alive),
+                ("network", layers, cut(layers), torch.tensor([True])),
+            ):
+                turns, form = compared(whole, remaining, outputs, x, runs)
+                cells = [f"{1e3 * turns.median(name):.2f}" for name in turns.seconds]
+                cells += [turns.ratio("dense", "exported"), described(form)]
+                print(f"| {'-'.join(map(str, hidden))} | {share:.0%} of {kind} | {what} |", " | ".join(cells), "|")
+
+
+def described(form: Form) -> str:
+    if form.tile is None:
+        return "dense, inputs gathered" if form.gather else "dense"
+    return f"tiles of {form.tile}, " + "-".join("sparse" if sparse else "dense" for sparse in form.sparse)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=4096, help="rows of a batch, 4096 by default")
+    parser.add_argument("--runs", type=int, default=15, help="turns, 15 by default")
+    add_threads(parser)
+    arguments = parser.parse_args()
+    for threads in arguments.threads:
+        torch.set_num_threads(threads)
+        print(f"\npruned: ms a batch of {arguments.rows:,} rows, {WIDTH} inputs, {threads} thread(s), medians")
+        table(arguments.rows, arguments.runs)
+    print("\nstored by CTR and CVR together, float32: sNET once and a bit a weight and task | a network a task")
+    tables = 4 * TABLE_ROWS * TABLE_DIM
+    for hidden in SHAPES:
+        shared, apart = stored_bytes(masked_network(hidden, "weights", 0.8))
+        name = "-".join(map(str, hidden))
+        print(f"{name:12} {shared / 1e6:6.2f} MB | {apart / 1e6:6.2f} MB, {shared / apart:.0%}", end="; ")
+        shared, apart = shared + tables, apart + 2 * tables
+        print(f"with tables of {TABLE_ROWS:,} ids {shared / 1e6:6.2f} MB | {apart / 1e6:6.2f} MB, {shared / apart:.0%}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
