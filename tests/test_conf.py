@@ -8,11 +8,11 @@ from conf.load import MODELS, load_model, load_settings
 from conf.refusal import Refusal
 from trainer.model import build
 
-RUN_FILES = {"demo.toml", "kuairand.toml"}
+RUN_FILES = {"demo.toml", "kuairand.toml", "shop.toml"}
 MODEL_FILES = {
     "single", "hard", "sparse_weight", "s_neuron", "s_weight_taskbalance", "s_weight_gradientconflict",
     "s_weight_multiview", "s_weight_biggernet", "s_weight_tuning", "moe", "mmoe", "cgc", "dnn", "dnn_os", "esmm",
-    "esm2", "sparse_esm2", "mvke",
+    "esm2", "esm2_tanh", "sparse_esm2", "sparse_more_tasks", "mvke",
 }  # fmt: skip
 
 
@@ -36,7 +36,8 @@ def test_every_model_builds_under_every_run_file(name, model):
     sizes = {feature.name: 5 + len(feature.boundaries) for feature in settings.features}
     network = build(load_model(model), settings, sizes)
     of_esm2 = ("ctr", "action", "cvr_after_action", "cvr_without_action")
-    others = {"mvke": ("interest", "intention"), "esm2": of_esm2, "sparse_esm2": of_esm2}
+    others = {"mvke": ("interest", "intention"), "esm2": of_esm2, "esm2_tanh": of_esm2, "sparse_esm2": of_esm2}
+    others["sparse_more_tasks"] = ("ctr", "cvr", "like", "follow")
     assert network.heads == others.get(model, ("ctr", "cvr"))
 
 
@@ -52,6 +53,7 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
         "s_weight_multiview": "multiview",
         "s_weight_biggernet": "biggernet",
         "sparse_esm2": "esm2",
+        "sparse_more_tasks": "more_tasks",
     }
 
 
