@@ -1,0 +1,142 @@
+"""All users against all tags: how near scoring is to its two bare matrix products, and how far from pair by pair.
+
+    python -m tests.bench.scoring [--users 20000] [--tags 1780] [--runs 5] [--threads 1 2]
+
+A tagger of random weights with the features of conf/kuairand.toml, all K experts for one task. In turn, on the same
+users: the two products and topk with nothing else; cosines and best tags as scoring takes them; the same from feature
+ids, user tower included; and the definition, a user vector and a cosine for each pair, with VKE outputs and
+gates known. The last is timed on a few users and scaled. Its scores must agree to 1e-5.
+"""
+
+import argparse
+import multiprocessing
+import resource
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from conf import cli
+from conf.load import load_model, load_settings
+from tagging import score
+from tagging.export import Export, export
+from tests.bench.turns import Turns, add_threads
+from trainer.tagger import Tagger, build
+
+K, D, TOP = 5, 64, 20
+KNOWN_USERS = 20_000  # ids in the user table; more users than that share rows, so that the model does not grow
+LITERAL_USERS, CHECKED_USERS = 16, 64
+TASK = "interest"
+BLOCK_USERS = 10_000  # tag_users hands its workers 65,536 at a time
+
+
+def random_tagger(tags: int) -> Tagger:
+    settings = load_settings("conf/kuairand.toml")
+    everybody = list(range(1, K + 1))
+    changes = {"output_dim": D, "experts": K, "assignment": {"interest": everybody, "intention": everybody}}
+    model = load_model("mvke").model_copy(update=changes)
+    assert model.family == "tagger"
+    sizes = {feature.name: 1000 for feature in settings.features} | {"user_id": KNOWN_USERS, "tag": tags + 2}
+    tagger = build(model, settings, sizes, seed=0)
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for table in (tagger.user_embedding.table, tagger.tag_embedding.table):
+            table.copy_(torch.randn(table.shape, generator=random))
+    return tagger
+
+
+def random_users(tagger: Tagger, users: int, seed: int = 0) -> Tensor:
+    ids = torch.randint(1, 1000, (users, len(tagger.user_columns)), generator=torch.Generator().manual_seed(seed))
+    ids[:, 0] = torch.arange(users) % (KNOWN_USERS - 2) + 2
+    return ids
+
+
+class Ways:
+    """The ways to the best tags of the same users; `vectors` are their VKE outputs [U, K, D]."""
+
+    def __init__(self, exported: Export, ids: Tensor) -> None:
+        tagger, self.matrices = exported.tagger, exported.tasks[TASK]
+        self.exported, self.ids = exported, ids
+        self.batch = max(1, min(score.USERS, score.CELLS // len(exported.tag_ids)))
+        experts = self.matrices.experts
+        self.vectors = torch.cat([tagger.user_vectors(part, experts) for part in ids.split(self.batch)])
+        first, second = torch.triu_indices(K, K)
+        self.flat = self.vectors.flatten(1)
+        self.grams = (self.vectors @ self.vectors.transpose(1, 2))[:, first, second]
+        self.squares = self.matrices.squares.float()
+        self.tags = tagger.tag_vectors(tagger.single_tags(exported.tag_ids))
+        self.gates = tagger.gate(self.tags, TASK)
+
+    def bare(self) -> None:
+        for start in range(0, len(self.flat), self.batch):
+            some = slice(start, start + self.batch)
+            self.grams[some] @ self.squares
+            (self.flat[some] @ self.matrices.products).topk(TOP)
+
+    def scored(self) -> None:
+        for vectors in self.vectors.split(self.batch):
+            score.best(score.cosines(vectors, self.matrices), TOP)
+
+    def whole(self) -> None:
+        score.top_tags(self.exported, self.ids, TASK, TOP, 0.0)
+
+    def literal(self, users: int) -> Tensor:
+        """Scores [users, T]: eq. 7 and 2 for each pair."""
+        rows = []
+        for vectors in self.vectors[:users]:
+            of_user = (self.gates.unsqueeze(1) @ vectors.expand(len(self.tags), K, D)).squeeze(1)
+            rows.append(torch.sigmoid(self.exported.tagger.score(of_user, self.tags)))
+        return torch.stack(rows)
+
+
+def peak_memory(users: int, tags: int) -> float:
+    """GB that a process takes which scores so many users, a block at a time as the workers of tag_users do."""
+    torch.set_num_threads(1)
+    tagger = random_tagger(tags)
+    exported = export(tagger, range(2, tags + 2))
+    for start in range(0, users, BLOCK_USERS):
+        ids = random_users(tagger, min(BLOCK_USERS, users - start), seed=start)
+        score.top_tags(exported, ids, TASK, TOP, 0.0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--tags", type=int, default=1_780)
+    parser.add_argument("--runs", type=int, default=5)
+    add_threads(parser)
+    arguments = parser.parse_args()
+    users, tags = arguments.users, arguments.tags
+    with torch.inference_mode():
+        tagger = random_tagger(tags)
+        ways = Ways(export(tagger, range(2, tags + 2)), random_users(tagger, users))
+        cosines = score.cosines(ways.vectors[:CHECKED_USERS], ways.matrices)
+        difference = float((torch.sigmoid(ways.matrices.scale * cosines) - ways.literal(CHECKED_USERS)).abs().max())
+        assert difference <= 1e-5, f"scores differ by {difference} from the definition"
+        for threads in arguments.threads:
+            torch.set_num_threads(threads)
+            literal = partial(ways.literal, LITERAL_USERS)
+            calls = {"bare": ways.bare, "scored": ways.scored, "whole": ways.whole, "literal": literal}
+            turns = Turns(calls, arguments.runs)
+            print(f"\nscoring: U {users:,}, T {tags:,}, K {K}, D {D}, top {TOP}, {threads} thread(s), medians")
+            for name, what, of in (
+                ("bare", "the two products and topk, nothing else", users),
+                ("scored", "cosines and best tags", users),
+                ("whole", "the same with the user tower", users),
+                ("literal", f"pair by pair (timed on {LITERAL_USERS} users)", LITERAL_USERS),
+            ):
+                print(f"{what:44} {of * tags / turns.median(name) / 1e6:8.1f} M pairs/s")
+            print(f"{'cosines and best tags / bare':44} {turns.ratio('bare', 'scored'):>28}")
+            scaled = users / LITERAL_USERS
+            print(f"{'cosines and best tags / pair by pair':44} {turns.ratio('literal', 'scored', scaled):>28}")
+    print(f"\nlargest difference to pair by pair {difference:.1e} ({CHECKED_USERS} users x {tags:,} tags)")
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for count in (users, 2 * users):
+            print(
+                f"peak memory of scoring {count:,} users: {pool.apply(peak_memory, (count, tags)):.2f} GB", flush=True
+            )
+
+
+if __name__ == "__main__":
+    cli.run(main)
