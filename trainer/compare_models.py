@@ -19,7 +19,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from conf import cli
-from conf.load import load_model, load_settings
+from conf.load import load_settings, model_for
 from conf.models import RankerModel
 from conf.paths import Paths, run_name
 from conf.refusal import Refusal
@@ -40,7 +40,7 @@ TABLE, DATA = "comparison.md", "comparison.json"
 def main() -> None:
     asked, settings, name, force = _arguments()
     paths = Paths(settings.lake.root)
-    models = {model: _ranker(model) for model in asked.models}
+    models = {model: _ranker(settings, model) for model in asked.models}
     days = cli.days(asked.first, asked.last)
     _check_days(settings, models, asked)
     target = paths.comparison(name)
@@ -124,8 +124,8 @@ def _predictions(paths: Paths, run: str, days: Sequence[date]) -> pd.DataFrame:
     )
 
 
-def _ranker(name: str) -> RankerModel:
-    model = load_model(name)
+def _ranker(settings: Settings, name: str) -> RankerModel:
+    model = model_for(settings, name)
     if model.family != "ranker":
         raise Refusal(f"model '{name}' is a {model.family}", where="--models", remedy="name rankers only")
     return model

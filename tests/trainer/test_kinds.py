@@ -1,5 +1,6 @@
 """Kinds of action as tasks of their own, as many as a model file names."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from conf.load import MODELS, load_model, load_settings, model_for
 from conf.refusal import Refusal
 from tests.trainer.tables import publish_days
 from tests.trainer.tables import settings as make_settings
-from trainer import checkpoint, mask_store
+from trainer import checkpoint, compare_models, generate_masks, mask_store, train_day
 from trainer.batch import Batch
 from trainer.daily_run import open_run
 from trainer.mask_generation import generate
@@ -76,6 +77,23 @@ def test_a_kind_that_the_run_file_does_not_list_is_refused_at_once(tmp_path, mon
     with pytest.raises(Refusal, match=rf"\[tasks\] {missing}"):
         load_settings("conf/demo.toml")
     assert model_for(settings, "sparse_weight").family == "ranker"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [train_day, "train_day", "--family", "ranker", "--day", "2026-01-01", "--model"],
+        [generate_masks, "generate_masks", "--model"],
+        [compare_models, "compare_models", "--from", "2026-01-04", "--to", "2026-01-04", "--models"],
+    ],
+    ids=lambda command: command[1],
+)
+def test_every_command_refuses_a_kind_that_is_not_listed_before_it_looks_at_samples(settings, monkeypatch, command):
+    monkeypatch.setenv("SPARSETAG_LABELS__KINDS", "[]")
+    module, *arguments = command
+    monkeypatch.setattr(sys, "argv", [*arguments, "sparse_more_tasks", "--config", "conf/demo.toml"])
+    with pytest.raises(Refusal, match=r"\[tasks\] like: the run file lists no such kind"):
+        module.main()
 
 
 def test_samples_built_before_a_kind_was_listed_are_refused(tmp_path, monkeypatch):
