@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from conf.refusal import Refusal
-from trainer.mask import Mask, check_architecture, identity, overlap, prune_weights
+from trainer.mask import Mask, check_architecture, identity, overlap, prune_neurons, prune_weights
 
 
 def bools(*rows):
@@ -67,3 +67,41 @@ def test_mask_of_another_task_is_refused():
 def test_a_mask_holds_nothing_but_bools():
     with pytest.raises(TypeError, match="layer0"):
         Mask({"layer0": torch.ones(2)})
+
+
+NEURONS = {  # three neurons over two inputs, two over three, one output
+    "layer0": torch.tensor([[3.0, 4.0], [1.0, 0.5], [0.0, 2.0]]),
+    "layer1": torch.tensor([[0.1, 9.0, 0.1], [0.2, 0.0, 0.3]]),
+    "layer2": torch.tensor([[5.0, 6.0]]),
+}
+
+
+def test_whole_neurons_go_by_the_norm_of_their_incoming_weights():
+    # norms 5, 1.1, 2: the second of layer0 goes; 9.001, 0.36: the second of layer1; each layer loses its own share
+    pruned = prune_neurons(Mask.ones(NEURONS), NEURONS, 0.4)
+    assert torch.equal(pruned.layers["layer0"], bools([1, 1], [0, 0], [1, 1]))
+    assert torch.equal(pruned.layers["layer1"], bools([1, 0, 1], [0, 0, 0]))
+    assert torch.equal(pruned.layers["layer2"], bools([1, 0]))
+
+
+def test_norms_of_the_next_round_count_only_what_is_left():
+    first = Mask({
+        "layer0": bools([1, 1], [0, 0], [1, 1]), "layer1": bools([1, 0, 1], [1, 0, 1]), "layer2": bools([1, 1])
+    })  # fmt: skip
+    # of layer1 0.14 and 0.36 are left without the 9: now the first goes; of layer0 the third
+    second = prune_neurons(first, NEURONS, 0.5)
+    assert torch.equal(second.layers["layer0"], bools([1, 1], [0, 0], [0, 0]))
+    assert torch.equal(second.layers["layer1"], bools([0, 0, 0], [1, 0, 0]))
+    assert torch.equal(second.layers["layer2"], bools([0, 1]))
+    assert second.nested_in(first)
+
+
+def test_at_least_one_neuron_of_a_layer_stays():
+    mask = Mask.ones(NEURONS)
+    for _ in range(4):
+        narrower = prune_neurons(mask, NEURONS, 0.9)
+        assert narrower.nested_in(mask)
+        mask = narrower
+    assert torch.equal(mask.layers["layer0"], bools([1, 1], [0, 0], [0, 0]))
+    assert torch.equal(mask.layers["layer1"], bools([1, 0, 0], [0, 0, 0]))
+    assert torch.equal(mask.layers["layer2"], bools([1, 0]))
