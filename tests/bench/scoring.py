@@ -4,14 +4,13 @@
 
 A tagger of random weights with the features of conf/kuairand.toml, all K experts for one task. In turn, on the same
 users: the two products and topk with nothing else; cosines and best tags as scoring takes them; the same from feature
-ids, user tower included; and the definition, a user vector and a cosine for each pair, with VKE outputs and
-gates known. The last is timed on a few users and scaled. Its scores must agree to 1e-5.
+ids, user tower included; a user vector and a cosine for each pair, with VKE outputs and gates known; and the model's
+own logits of each pair. The last two are timed on a few users and scaled. The model's scores must agree to 1e-5.
 """
 
 import argparse
 import multiprocessing
 import resource
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,11 +20,12 @@ from conf.load import load_model, load_settings
 from tagging import score
 from tagging.export import Export, export
 from tests.bench.turns import Turns, add_threads
+from trainer.batch import Batch
 from trainer.tagger import Tagger, build
 
 K, D, TOP = 5, 64, 20
 KNOWN_USERS = 20_000  # ids in the user table; more users than that share rows, so that the model does not grow
-LITERAL_USERS, CHECKED_USERS = 16, 64
+LITERAL_USERS, MODEL_USERS, CHECKED_USERS = 16, 2, 64
 TASK = "interest"
 BLOCK_USERS = 10_000  # tag_users hands its workers 65,536 at a time
 
@@ -80,12 +80,22 @@ class Ways:
     def whole(self) -> None:
         score.top_tags(self.exported, self.ids, TASK, TOP, 0.0)
 
-    def literal(self, users: int) -> Tensor:
-        """Scores [users, T]: eq. 7 and 2 for each pair."""
-        rows = []
-        for vectors in self.vectors[:users]:
+    def literal(self) -> None:
+        """Equations 7 and 2 for each pair."""
+        for vectors in self.vectors[:LITERAL_USERS]:
             of_user = (self.gates.unsqueeze(1) @ vectors.expand(len(self.tags), K, D)).squeeze(1)
-            rows.append(torch.sigmoid(self.exported.tagger.score(of_user, self.tags)))
+            torch.sigmoid(self.exported.tagger.score(of_user, self.tags))
+
+    def model(self, users: int = MODEL_USERS) -> Tensor:
+        """Scores [users, T], of an impression of an item with that one tag for each pair."""
+        tagger, tags = self.exported.tagger, self.exported.tag_ids
+        width = int(max(tagger.user_columns.max(), tagger.tag_columns.max())) + 1
+        rows = []
+        for of_user in self.ids[:users]:
+            ids = torch.ones(len(tags), width, dtype=torch.int64)
+            ids[:, tagger.user_columns] = of_user
+            ids[:, tagger.tag_columns] = tagger.single_tags(tags)
+            rows.append(torch.sigmoid(tagger.logits(Batch(ids, {}, {}, torch.empty(len(ids), 0)), [TASK])[TASK]))
         return torch.stack(rows)
 
 
@@ -112,25 +122,25 @@ def main() -> None:
         tagger = random_tagger(tags)
         ways = Ways(export(tagger, range(2, tags + 2)), random_users(tagger, users))
         cosines = score.cosines(ways.vectors[:CHECKED_USERS], ways.matrices)
-        difference = float((torch.sigmoid(ways.matrices.scale * cosines) - ways.literal(CHECKED_USERS)).abs().max())
-        assert difference <= 1e-5, f"scores differ by {difference} from the definition"
+        difference = float((torch.sigmoid(ways.matrices.scale * cosines) - ways.model(CHECKED_USERS)).abs().max())
+        assert difference <= 1e-5, f"scores differ by {difference} from the model's"
         for threads in arguments.threads:
             torch.set_num_threads(threads)
-            literal = partial(ways.literal, LITERAL_USERS)
-            calls = {"bare": ways.bare, "scored": ways.scored, "whole": ways.whole, "literal": literal}
-            turns = Turns(calls, arguments.runs)
+            names = ("bare", "scored", "whole", "literal", "model")
+            turns = Turns({name: getattr(ways, name) for name in names}, arguments.runs)
             print(f"\nscoring: U {users:,}, T {tags:,}, K {K}, D {D}, top {TOP}, {threads} thread(s), medians")
             for name, what, of in (
                 ("bare", "the two products and topk, nothing else", users),
                 ("scored", "cosines and best tags", users),
                 ("whole", "the same with the user tower", users),
                 ("literal", f"pair by pair (timed on {LITERAL_USERS} users)", LITERAL_USERS),
+                ("model", f"the model's logits (timed on {MODEL_USERS} users)", MODEL_USERS),
             ):
-                print(f"{what:44} {of * tags / turns.median(name) / 1e6:8.1f} M pairs/s")
+                print(f"{what:44} {of * tags / turns.median(name) / 1e6:8.2f} M pairs/s")
             print(f"{'cosines and best tags / bare':44} {turns.ratio('bare', 'scored'):>28}")
-            scaled = users / LITERAL_USERS
-            print(f"{'cosines and best tags / pair by pair':44} {turns.ratio('literal', 'scored', scaled):>28}")
-    print(f"\nlargest difference to pair by pair {difference:.1e} ({CHECKED_USERS} users x {tags:,} tags)")
+            for name, of in (("literal", LITERAL_USERS), ("model", MODEL_USERS)):
+                print(f"{f'cosines and best tags / {name}':44} {turns.ratio(name, 'scored', users / of):>28}")
+    print(f"\nlargest difference to the model's scores {difference:.1e} ({CHECKED_USERS} users x {tags:,} tags)")
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for count in (users, 2 * users):
             print(
