@@ -1,0 +1,165 @@
+"""Training and inference next to torch-rechub 0.9, on the same rows, sizes and batch, in turn.
+
+    pip install -c constraints.txt -e '.[bench]'
+    python -m tests.bench.rechub [--rows 40000] [--batch 256] [--runs 3] [--threads 1]
+
+torch-rechub as its README has it: rows in memory, DataGenerator's loaders, MTLTrainer, SharedBottom and MMOE. Here:
+rows from Parquet through the reader, trainer/loop.py, `hard` and `mmoe`, without cross products, which it has not.
+Both learn a click and a second label. There every row is seen once, by both tasks; here by CTR, and again by CVR
+where it was clicked. A row counts once in either case.
+
+Inference: probabilities of both tasks for every row. `predict` is all of trainer/predict.py: keys and labels read as
+well, and the table of predictions put together.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from conf import cli
+from conf.load import load_model, load_settings
+from conf.models import RankerModel
+from conf.paths import Paths
+from conf.refusal import Refusal
+from conf.settings import Settings
+from etl.contract import feature_columns
+from tests.bench.turns import Turns
+from tests.trainer.tables import START, sample_rows, sizes, write_samples
+from trainer.device import device
+from trainer.loop import train_pass
+from trainer.objective import objective_of
+from trainer.optimiser import TaskOptimiser
+from trainer.predict import CHUNK, predict
+from trainer.ranker import build
+from trainer.reader import Waiting, read
+
+try:
+    from torch_rechub.basic.features import SequenceFeature, SparseFeature
+    from torch_rechub.models.multi_task import MMOE, SharedBottom
+    from torch_rechub.trainers import MTLTrainer
+    from torch_rechub.utils.data import DataGenerator, DataLoader, PredictDataset
+except ImportError:
+    MTLTrainer = None
+
+LARGE = {"user_id": 30_000, "item_id": 8_000, "author_id": 5_000}  # ids of the features that have many
+ROW_GROUP = 131_072
+Call = Callable[[], object]
+
+
+def rows_of(settings: Settings, rows: int) -> pd.DataFrame:
+    frame = sample_rows(settings, START, rows)
+    random = np.random.default_rng(1)
+    for name, size in LARGE.items():
+        frame[f"f_{name}"] = random.integers(2, size, rows)
+    return frame
+
+
+class Ours:
+    def __init__(self, model: RankerModel, settings: Settings, folder: Path) -> None:
+        self.settings, self.folder, self.batch_size = settings, folder, model.optimiser.batch_size
+        self.network = build(model, settings, sizes(START) | LARGE, seed=0)
+        self.objective = objective_of(model, settings)
+        self.optimiser = TaskOptimiser(self.network, [step.name for step in self.objective.steps], model.optimiser)
+
+    def train(self) -> None:
+        waiting = Waiting()
+        labels = self.objective.label_columns
+        rows = read(self.folder, self.settings.features, labels=labels, shuffle_seed=1, waiting=waiting)
+        steps, where = self.objective.steps, torch.device("cpu")
+        train_pass(self.network, self.optimiser, rows, steps, self.batch_size, where, waiting)
+
+    def infer(self) -> None:
+        self.network.eval()
+        heads = self.objective.head_names
+        with torch.inference_mode():
+            for group in read(self.folder, self.settings.features, labels=()):
+                for start in range(0, len(group), CHUNK):
+                    logits = self.network.logits(group.rows(slice(start, start + CHUNK)), heads)
+                    self.objective.probabilities(logits)
+
+    def predict(self) -> None:
+        predict(self.network, self.objective, self.folder, self.settings.features, torch.device("cpu"))
+
+
+class Rechub:
+    def __init__(self, model: RankerModel, settings: Settings, frame: pd.DataFrame) -> None:
+        dim, (bottom, *tower) = model.embedding_dim, model.hidden
+        known = sizes(START) | LARGE
+        features, x = [], {}
+        for feature in settings.features:
+            if feature.kind == "multi":
+                features.append(SequenceFeature(feature.name, known[feature.name], dim, "mean", padding_idx=0))
+                x[feature.name] = frame[feature_columns(feature)].to_numpy()
+            else:
+                features.append(SparseFeature(feature.name, known[feature.name], dim))
+                x[feature.name] = frame[f"f_{feature.name}"].to_numpy()
+        y = frame[["click", "converted"]].to_numpy()
+        kinds = ["classification", "classification"]
+        towers = [{"dims": tower}, {"dims": tower}]
+        if model.sharing == "mmoe":
+            network = MMOE(features, kinds, model.experts, {"dims": [bottom]}, towers)
+        else:
+            network = SharedBottom(features, kinds, {"dims": [bottom]}, towers)
+        self.trainer = MTLTrainer(network, kinds, optimizer_params={"lr": 1e-3})
+        batch = model.optimiser.batch_size
+        self.loader, *_ = DataGenerator(x, y).generate_dataloader(
+            x_val=x, y_val=y, x_test=x, y_test=y, batch_size=batch
+        )
+        self.rows = DataLoader(PredictDataset(x), batch_size=CHUNK)
+
+    def train(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            self.trainer.train_one_epoch(self.loader)
+
+    def infer(self) -> None:
+        with contextlib.redirect_stderr(io.StringIO()):
+            self.trainer.predict(self.trainer.model, self.rows)
+
+
+def main() -> None:
+    if MTLTrainer is None:
+        raise Refusal("not installed", where="torch-rechub", remedy="pip install -c constraints.txt -e '.[bench]'")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=40_000)
+    parser.add_argument("--batch", type=int, default=256, help="of training, 256 as in its README")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as root:
+        os.environ["SPARSETAG_LAKE__ROOT"] = root
+        settings = load_settings("conf/demo.toml")
+        alone = [feature.model_copy(update={"cross": False}) for feature in settings.features]
+        settings = settings.model_copy(update={"features": alone})
+        device(settings.training.model_copy(update={"threads": arguments.threads, "device": "cpu"}))
+        frame = rows_of(settings, arguments.rows)
+        write_samples(settings, START, frame, ROW_GROUP)
+        folder = Paths(settings.lake.root).samples(START)
+        print(f"{arguments.rows:,} rows, {len(alone)} features, batch {arguments.batch}, {arguments.threads} thread(s)")
+        for name in ("hard", "mmoe"):
+            model = load_model(name)
+            assert model.family == "ranker"
+            optimiser = model.optimiser.model_copy(update={"batch_size": arguments.batch})
+            model = model.model_copy(update={"optimiser": optimiser})
+            ours, rechub = Ours(model, settings, folder), Rechub(model, settings, frame)
+            calls: dict[str, Call] = {"train": ours.train, "rechub train": rechub.train}
+            calls |= {"infer": ours.infer, "predict": ours.predict, "rechub infer": rechub.infer}
+            report(name, Turns(calls, arguments.runs), arguments.rows)
+
+
+def report(name: str, turns: Turns, rows: int) -> None:
+    """Rows a second, and how often ours goes into torch-rechub's time."""
+    for what, other in (("train", "rechub train"), ("infer", "rechub infer"), ("predict", "rechub infer")):
+        rates = f"{rows / turns.median(what):>10,.0f} rows/s, torch-rechub {rows / turns.median(other):>8,.0f}"
+        print(f"{name:6}{what:8}{rates}, ratio {turns.ratio(other, what)}", flush=True)
+
+
+if __name__ == "__main__":
+    cli.run(main)
