@@ -19,7 +19,7 @@ TEST = "scipy.stats.ttest_rel"
 WITH_TOPS = ("cvr", "ctcvr")
 SHOWN = ("auc", "gauc_impressions", "gauc_equal", "mse", "calibration")
 AGAINST_LABEL = ("cvr_mse", "cvr_calibration", "ctcvr_calibration")  # the label depends on what a model learns
-VALUE_OF_TOP = "value_of_top"
+RANKSCORE, VALUE_OF_TOP = "rankscore", "value_of_top"
 OF_DAYS = ("ctr_auc", "ctr_gauc_impressions", "cvr_mse", "cvr_auc", "cvr_calibration", "ctcvr_auc")
 OF_GROUPS = ("ctr_auc", "cvr_auc", "cvr_mse", "ctcvr_auc")
 
@@ -53,8 +53,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Compared:
-    """One model's line of the table."""
+    """One model's line of the table. other_label: it learns another conversion than the base."""
 
+    other_label: bool
     spreads: dict[str, Spread]
     differences: dict[str, Difference]
     by_day: dict[str, dict[str, Spread]] = field(default_factory=dict)
@@ -115,7 +116,7 @@ def _scored(predictions: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rank_value(scored: pd.DataFrame, score: Rankscore) -> Metrics:
-    return {f"rankscore_{VALUE_OF_TOP}": value_of_top(scored, score)}
+    return {f"{RANKSCORE}_{VALUE_OF_TOP}": value_of_top(scored, score)}
 
 
 def activity_groups(predictions: pd.DataFrame) -> dict[str, str]:
@@ -134,9 +135,10 @@ def activity_groups(predictions: pd.DataFrame) -> dict[str, str]:
 
 
 def compared(of_model: Sequence[RunValues], of_base: Sequence[RunValues], other_label: bool) -> Compared:
-    """Seeds in the same order. other_label: the base learns another conversion, so errors against it do not compare."""
+    """Seeds in the same order. Of other labels, errors do not compare."""
     names = dict.fromkeys(name for values in of_model for name in values.pooled)
     return Compared(
+        other_label=other_label,
         spreads={name: spread([values.pooled.get(name) for values in of_model]) for name in names},
         differences={
             name: _difference(name, of_model, of_base)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from conf.models import RankerModel
 from conf.settings import Settings
 from trainer import figures, tracking
-from trainer.comparison import OF_GROUPS, Asked, Compared
+from trainer.comparison import AGAINST_LABEL, OF_GROUPS, Asked, Compared
 
 EXPERIMENT = "comparison"
 PICTURED = (*OF_GROUPS, "ctr_gauc_impressions", "ctcvr_gauc_impressions", "rankscore_value_of_top")
@@ -29,7 +29,11 @@ def log(
         whole.params({**of_all, "models": len(models), "rankscore": asked.rankscore})
         whole.text(table, "comparison.md")
         for metric in PICTURED:
-            spreads = {model: compared.spreads[metric] for model, compared in found.items()}
+            spreads = {
+                model: compared.spreads[metric]
+                for model, compared in found.items()
+                if not (compared.other_label and metric in AGAINST_LABEL)
+            }
             means = {model: s.mean for model, s in spreads.items() if s.mean is not None}
             sds = {model: s.sd for model, s in spreads.items() if s.sd is not None}
             if means:

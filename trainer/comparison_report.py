@@ -4,24 +4,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from trainer.comparison import OF_DAYS, OF_GROUPS, TEST, Asked, Compared, Difference, Spread, target_and_metric
+from trainer.comparison import OF_DAYS, OF_GROUPS, RANKSCORE, TEST, Asked, Compared, Spread, target_and_metric
 
 UNDEFINED = "undefined"
+NOT_PREDICTED = "-"
+OTHER_LABEL = "†"
+TARGETS = ("ctr", "cvr", "ctcvr", "ctavr")  # the first in the tables, in this order
 BY_ACTIVITY = "by users' activity: quartiles of users by impressions in these days"
 
 
 def markdown(asked: Asked, models: Mapping[str, Compared], mean_mse: float | None, rows: int) -> str:
     """One table a group of metrics, models as rows."""
-    names = list(dict.fromkeys(name for compared in models.values() for name in compared.spreads))
+    names = sorted({name: None for compared in models.values() for name in compared.spreads}, key=_place)
     tops = [name for name in names if target_and_metric(name)[1].startswith(("recall", "precision", "f1"))]
     main = [name for name in names if name not in tops]
     parts = [
         f"# {len(models)} models, {asked.first} to {asked.last}, {asked.seeds} seeds\n",
         f"{rows:,} impressions, each predicted by the model of the day before. Mean ± standard deviation over seeds,"
-        " all days together; in brackets the difference to"
-        f" {asked.base} and p of the two-sided paired test ({TEST}) on the values by seed and day. Days are shared by"
-        " seeds, so pairs are not independent and p is on the small side. Errors against the label (mse, calibration"
-        f" of cvr and ctcvr) have no difference where a model learns another conversion than {asked.base}.\n",
+        f" all days together; in brackets the difference to {asked.base} and p of the two-sided paired test ({TEST}) on"
+        " the values by seed and day. Seeds share the days, so pairs are not independent and p is on the small side.\n",
+        f"{OTHER_LABEL}: learns another conversion than {asked.base} (the share, or yes or no), so that its mse and its"
+        " calibration of cvr and ctcvr are against another label. -: does not predict it.\n",
         f"Predicting the mean of all earlier days: cvr mse {_number(mean_mse)}.\n",
         f"rankscore value_of_top: {asked.rankscore}; the mean share watched (0 without a click) of the top tenth of"
         " each user's impressions of a day, ordered by it (LT4REC eq. 3, table 3 offline).\n",
@@ -30,9 +33,10 @@ def markdown(asked: Asked, models: Mapping[str, Compared], mean_mse: float | Non
     for target, of_target in _by_target(tops).items():
         title = f"{target}, top rows by prediction, percent of rows (ESM2 tables 4 and 5)"
         parts.append(_table(title, of_target, models))
-    parts.extend(_group_tables("by day", OF_DAYS, {model: found.by_day for model, found in models.items()}))
-    parts.extend(_group_tables("by domain", OF_GROUPS, {model: found.by_domain for model, found in models.items()}))
-    parts.extend(_group_tables(BY_ACTIVITY, OF_GROUPS, {model: found.by_activity for model, found in models.items()}))
+    shown = {_title(model, found): found for model, found in models.items()}
+    parts.extend(_group_tables("by day", OF_DAYS, {title: found.by_day for title, found in shown.items()}))
+    parts.extend(_group_tables("by domain", OF_GROUPS, {title: found.by_domain for title, found in shown.items()}))
+    parts.extend(_group_tables(BY_ACTIVITY, OF_GROUPS, {title: found.by_activity for title, found in shown.items()}))
     return "\n".join(parts)
 
 
@@ -61,9 +65,18 @@ def _by_target(names: Iterable[str]) -> dict[str, list[str]]:
 def _table(title: str, names: list[str], models: Mapping[str, Compared]) -> str:
     lines = [f"## {title}\n", _line("model", *(target_and_metric(name)[1] for name in names)), _rule(len(names) + 1)]
     for model, compared in models.items():
-        cells = (_cell(compared.spreads.get(name), compared.differences.get(name)) for name in names)
-        lines.append(_line(model, *cells))
+        lines.append(_line(_title(model, compared), *(_cell(name, compared) for name in names)))
     return "\n".join(lines) + "\n"
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Known targets first, then kinds of action, then the order of impressions; metrics stay as they are."""
+    target, _ = target_and_metric(name)
+    return (TARGETS.index(target), "") if target in TARGETS else (len(TARGETS) + (target == RANKSCORE), target)
+
+
+def _title(model: str, compared: Compared) -> str:
+    return f"{model} {OTHER_LABEL}" if compared.other_label else model
 
 
 def _group_tables(
@@ -74,19 +87,28 @@ def _group_tables(
     for name in names:
         lines = [f"## {name.replace('_', ' ')} {title}\n", _line("model", *groups), _rule(len(groups) + 1)]
         for model, of_model in models.items():
-            lines.append(_line(model, *(_cell(of_model.get(group, {}).get(name)) for group in groups)))
+            lines.append(_line(model, *(_spread(of_model.get(group, {}).get(name)) for group in groups)))
         tables.append("\n".join(lines) + "\n")
     return tables
 
 
-def _cell(found: Spread | None, difference: Difference | None = None) -> str:
+def _cell(name: str, compared: Compared) -> str:
+    """Mean ± sd, and in brackets the difference, of errors also relative to the base, and p."""
+    if name not in compared.spreads:
+        return NOT_PREDICTED
+    found, difference = compared.spreads[name], compared.differences.get(name)
+    if found.mean is None or difference is None or not difference.value:
+        return _spread(found)
+    base = found.mean - difference.value
+    relative = f", {difference.value / base:+.2%}" if name.endswith("_mse") and base else ""
+    p = UNDEFINED if difference.p is None else f"{difference.p:.2g}"
+    return f"{_spread(found)} ({difference.value:+.4f}{relative}, p {p})"
+
+
+def _spread(found: Spread | None) -> str:
     if found is None or found.mean is None:
         return UNDEFINED
-    text = _number(found.mean) + (f" ± {_number(found.sd)}" if found.sd is not None else "")
-    if difference is None or difference.value is None or difference.value == 0:
-        return text
-    p = UNDEFINED if difference.p is None else f"{difference.p:.2g}"
-    return f"{text} ({difference.value:+.4f}, p {p})"
+    return _number(found.mean) + (f" ± {_number(found.sd)}" if found.sd is not None else "")
 
 
 def _number(value: float | None) -> str:

@@ -18,6 +18,7 @@ from trainer import comparison_report
 from trainer.compare_models import main
 from trainer.comparison import (
     Asked,
+    Compared,
     Difference,
     RunValues,
     Spread,
@@ -104,6 +105,26 @@ def test_what_is_undefined_is_a_word():
     assert "| a | undefined |" in text and "cvr mse undefined" in text and "nan" not in text.lower()
 
 
+def test_a_cell_by_hand():
+    def line(difference, *, other_label=False):
+        spreads = {"cvr_mse": Spread(0.09, 0.001), "ctr_auc": Spread(0.7, None)}
+        return Compared(other_label, spreads, {"cvr_mse": difference} if difference else {})
+
+    asked = Asked(["a", "b"], "a", 2, date(2026, 1, 2), date(2026, 1, 3), Rankscore())
+    models = {
+        "a": line(Difference(0.0, None, 4)),
+        "b": line(Difference(-0.01, 0.0312, 4)),
+        "c": line(None, other_label=True),
+    }
+    models["c"].spreads["like_auc"] = Spread(0.6, 0.1)
+    text = comparison_report.markdown(asked, models, 0.1234, 5000)
+    assert "| a | 0.0900 ± 0.0010 |\n| b | 0.0900 ± 0.0010 (-0.0100, -10.00%, p 0.031) |\n" in text
+    assert "| c † | 0.0900 ± 0.0010 |\n" in text
+    assert "## like\n\n| model | auc |\n|---|---|\n| a | - |\n| b | - |\n| c † | 0.6000 ± 0.1000 |" in text
+    assert text.index("## ctr\n") < text.index("## cvr\n") < text.index("## like\n")
+    assert "5,000 impressions" in text and "cvr mse 0.1234" in text
+
+
 @pytest.fixture
 def job(settings, monkeypatch):
     """Runs the job; gives the folder of the comparison."""
@@ -121,11 +142,11 @@ def job(settings, monkeypatch):
 
 def test_models_are_trained_compared_published_and_logged(settings, job, capsys):
     publish_days(settings, 4, rows=1000)
-    job("--models", "sparse_weight", "dnn", "--seeds", "2")
+    job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
     said = capsys.readouterr().out
-    assert "comparison: single, seed 0: 6 of 6 left" in said and "comparison: dnn, seed 1: 1 of 6 left" in said
+    assert "comparison: dnn, seed 0: 4 of 4 left" in said and "comparison: sparse_weight, seed 1: 1 of 4 left" in said
     found = json.loads((job.folder / "comparison.json").read_text())
-    assert list(found["models"]) == ["single", "sparse_weight", "dnn"]
+    assert list(found["models"]) == ["dnn", "sparse_weight"]
     assert found["rows"] == 2000 and found["test"] == "scipy.stats.ttest_rel"
 
     runs = ["sparse_weight", "sparse_weight-seed1"]
@@ -140,26 +161,28 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
     rows = [sum(len(f[f["impression_id"].str.startswith(day)]) for f in of_cvr) for day in DAYS[2:]]
     assert sparse["by_day"].keys() == set(DAYS[2:])
     assert np.average(by_day, weights=rows) == pytest.approx(np.mean(errors), rel=1e-6)
-    # another label: what dnn misses is not what single misses; the order is of the same yes or no
-    assert "cvr_mse" not in found["models"]["dnn"]["differences"] and "cvr_auc" in found["models"]["dnn"]["differences"]
+    # another label: what sparse_weight misses is not what dnn misses; the order is of the same yes or no
+    assert "cvr_mse" not in sparse["differences"] and "cvr_auc" in sparse["differences"]
     assert set(sparse["by_domain"]) == {"d1", "d2", "d3", "d4"} and len(sparse["by_activity"]) == 4
 
     text = (job.folder / "comparison.md").read_text()
-    assert "## ctcvr, top rows" in text and "| sparse_weight | 0." in text and "nan" not in text.lower()
+    assert "## ctcvr, top rows" in text and "| sparse_weight † | 0." in text and "nan" not in text.lower()
     logged = runs_of(settings, "comparison")
-    assert set(logged) == {"models", "models single", "models sparse_weight", "models dnn"}
+    assert set(logged) == {"models", "models sparse_weight", "models dnn"}
     run = logged["models sparse_weight"]
     assert run.data.params["sharing"] == "sparse_weight" and run.data.params["seeds"] == "2"
     assert run.data.metrics["cvr_mse"] == pytest.approx(np.mean(errors), rel=1e-6)
     assert run.data.metrics["cvr_mse_sd"] == pytest.approx(np.std(errors, ddof=1), rel=1e-4)
-    assert {"comparison.md", "ctr_auc_by_model.png", "cvr_mse_by_model.png"} <= artifacts(settings, logged["models"])
+    assert {"comparison.md", "ctr_auc_by_model.png", "rankscore_value_of_top_by_model.png"} <= artifacts(
+        settings, logged["models"]
+    )
 
     before = bits(settings.lake.root)
-    job("--models", "sparse_weight", "dnn", "--seeds", "2")
+    job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
     assert "nothing to do" in capsys.readouterr().out
     with pytest.raises(Refusal, match="other models, seeds or days"):
         job("--models", "sparse_weight", "--seeds", "2")
-    job("--models", "sparse_weight", "dnn", "--seeds", "2", "--force")
+    job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2", "--force")
     assert bits(settings.lake.root) == before
     assert set(runs_of(settings, "comparison")) == set(logged)
 
