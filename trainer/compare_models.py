@@ -26,7 +26,7 @@ from conf.refusal import Refusal
 from conf.settings import RunName, Settings
 from etl.publish import file_hash, identity, is_published, publish, read_manifest, write_manifest
 from trainer import comparison_log, comparison_report, mask_store
-from trainer.comparison import Asked, Compared, RunValues, activity_groups, compared, mean_of_earlier, values_of
+from trainer.comparison import KEYS, Asked, Compared, RunValues, activity_groups, compared, mean_of_earlier, values_of
 from trainer.daily_run import open_run
 from trainer.mask_generation import generate
 from trainer.predict import read_predictions
@@ -96,9 +96,12 @@ def evaluate_all(
     of_base = _predictions(paths, asked.base, days)
     activity = activity_groups(of_base)
     values: dict[str, list[RunValues]] = {}
+    base_ctr = [_ctr(_predictions(paths, run_name(asked.base, seed), days)) for seed in range(asked.seeds)]
     for name in models:
-        runs = [run_name(name, seed) for seed in range(asked.seeds)]
-        values[name] = [values_of(_predictions(paths, run, days), truth, activity, asked.rankscore) for run in runs]
+        values[name] = [
+            values_of(_predictions(paths, run_name(name, seed), days), base_ctr[seed], truth, activity, asked.rankscore)
+            for seed in range(asked.seeds)
+        ]
         print(f"comparison: {name} evaluated", flush=True)
     learns = models[asked.base].conversion
     found = {
@@ -118,10 +121,17 @@ def with_seed(settings: Settings, seed: int) -> Settings:
 
 
 def _predictions(paths: Paths, run: str, days: Sequence[date]) -> pd.DataFrame:
-    return pd.concat(
-        [read_predictions(paths.predictions("ranker", run, day)).assign(day=str(day)) for day in days],
-        ignore_index=True,
-    )
+    frames = []
+    for day in days:
+        folder = paths.predictions("ranker", run, day)
+        read_manifest(folder, remedy=f"train it again: python -m trainer.train_day --family ranker --day {day} --force")
+        frames.append(read_predictions(folder).assign(day=str(day)))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _ctr(predictions: pd.DataFrame) -> pd.DataFrame:
+    of_ctr = predictions[predictions["task"] == "ctr"]
+    return of_ctr[[*KEYS, "prediction"]].rename(columns={"prediction": "base_ctr"})
 
 
 def _ranker(settings: Settings, name: str) -> RankerModel:

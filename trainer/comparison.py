@@ -16,10 +16,11 @@ from trainer.metrics import TOP_PERCENT, Metrics, at_tops, evaluate
 from trainer.rankscore import Rankscore, value_of_top
 
 TEST = "scipy.stats.ttest_rel"
+KEYS = ["day", "impression_id"]
 WITH_TOPS = ("cvr", "ctcvr")
 SHOWN = ("auc", "gauc_impressions", "gauc_equal", "mse", "calibration")
 AGAINST_LABEL = ("cvr_mse", "cvr_calibration", "ctcvr_calibration")  # the label depends on what a model learns
-RANKSCORE, VALUE_OF_TOP = "rankscore", "value_of_top"
+RANKSCORE, VALUE_OF_TOP, WITH_BASE_CTR = "rankscore", "value_of_top", "value_of_top_with_base_ctr"
 OF_DAYS = ("ctr_auc", "ctr_gauc_impressions", "cvr_mse", "cvr_auc", "cvr_calibration", "ctcvr_auc")
 OF_GROUPS = ("ctr_auc", "cvr_auc", "cvr_mse", "ctcvr_auc")
 
@@ -64,14 +65,18 @@ class Compared:
 
 
 def values_of(
-    predictions: pd.DataFrame, truth: pd.DataFrame, activity: Mapping[str, str], score: Rankscore
+    predictions: pd.DataFrame,
+    base_ctr: pd.DataFrame,
+    truth: pd.DataFrame,
+    activity: Mapping[str, str],
+    score: Rankscore,
 ) -> RunValues:
     """predictions: contract.PREDICTIONS and `day`; truth: impression_id, day, value (and length); see trainer/truth.py.
 
-    activity: user -> group.
+    base_ctr: day, impression_id, base_ctr, of the base and the same seed; activity: user -> group.
     """
     group = predictions["user_id"].map(activity)
-    scored = _scored(predictions, truth)
+    scored = _scored(predictions, truth.merge(base_ctr, on=KEYS, validate="one_to_one"))
     return RunValues(
         pooled=_metrics(predictions) | _rank_value(scored, score),
         by_day={
@@ -96,7 +101,7 @@ def _metrics(predictions: pd.DataFrame) -> Metrics:
 def target_and_metric(name: str) -> tuple[str, str]:
     """ "ctr_auc" to ("ctr", "auc"); a target's name may hold underscores too."""
     tops = tuple(f"{kind}_top{percent:g}" for kind in ("recall", "precision", "f1") for percent in TOP_PERCENT)
-    metric = next(metric for metric in (*SHOWN, *tops, VALUE_OF_TOP) if name.endswith(f"_{metric}"))
+    metric = next(metric for metric in (*SHOWN, *tops, VALUE_OF_TOP, WITH_BASE_CTR) if name.endswith(f"_{metric}"))
     return name.removesuffix(f"_{metric}"), metric
 
 
@@ -107,16 +112,19 @@ def _of_group(predictions: pd.DataFrame) -> Metrics:
 
 def _scored(predictions: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """The rows of truth with their ctr and cvr."""
-    keys = ["day", "impression_id"]
     ctr, cvr = (predictions[predictions["task"] == task] for task in ("ctr", "cvr"))
-    ctr = ctr[[*keys, "user_id", "prediction"]].rename(columns={"prediction": "ctr"})
-    cvr = cvr[[*keys, "prediction"]].rename(columns={"prediction": "cvr"})
-    both = ctr.merge(cvr, on=keys, validate="one_to_one")
-    return both.merge(truth, on=keys, validate="one_to_one")
+    ctr = ctr[[*KEYS, "user_id", "prediction"]].rename(columns={"prediction": "ctr"})
+    cvr = cvr[[*KEYS, "prediction"]].rename(columns={"prediction": "cvr"})
+    both = ctr.merge(cvr, on=KEYS, validate="one_to_one")
+    return both.merge(truth, on=KEYS, validate="one_to_one")
 
 
 def _rank_value(scored: pd.DataFrame, score: Rankscore) -> Metrics:
-    return {f"{RANKSCORE}_{VALUE_OF_TOP}": value_of_top(scored, score)}
+    """By the model's own CTR and CVR, and by its CVR behind the base's CTR (rows 4 and 2, 3 of LT4REC table 3)."""
+    return {
+        f"{RANKSCORE}_{VALUE_OF_TOP}": value_of_top(scored, score),
+        f"{RANKSCORE}_{WITH_BASE_CTR}": value_of_top(scored.assign(ctr=scored["base_ctr"]), score),
+    }
 
 
 def activity_groups(predictions: pd.DataFrame) -> dict[str, str]:

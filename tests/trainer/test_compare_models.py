@@ -1,6 +1,7 @@
 """The comparison: figures by hand, resumable training, undefined as a word, and MLflow runs to compare."""
 
 import json
+import shutil
 import sys
 from datetime import date, timedelta
 
@@ -182,7 +183,14 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
     assert "nothing to do" in capsys.readouterr().out
     with pytest.raises(Refusal, match="other models, seeds or days"):
         job("--models", "sparse_weight", "--seeds", "2")
-    job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2", "--force")
+    # killed in its last hours: the table and a model are missing, the rest is taken as it is
+    for lost in (job.folder, Paths(settings.lake.root).model("ranker", "dnn-seed1", date.fromisoformat(DAYS[3]))):
+        shutil.rmtree(lost)
+    capsys.readouterr()
+    job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if " rows in " in line] == [
+        f"ranker dnn-seed1 {DAYS[3]}"
+    ]
     assert bits(settings.lake.root) == before
     assert set(runs_of(settings, "comparison")) == set(logged)
 
@@ -202,6 +210,10 @@ def test_a_day_without_any_conversion_and_a_domain_of_one_class_are_undefined_an
     last.loc[quiet, ["click", "conversion", "converted", "action", "action_defined", "conversion_defined"]] = 0.0
     write_samples(settings, days[3], last)
     job("--models", "esm2", "--seeds", "1")
+    before = bits(job.folder)
+    (job.folder / "comparison.md").write_text("damaged")
+    job("--models", "esm2", "--seeds", "1", "--force")
+    assert bits(job.folder) == before
     found = json.loads((job.folder / "comparison.json").read_text(), parse_constant=pytest.fail)  # NaN, Infinity
     esm2 = found["models"]["esm2"]
     assert esm2["by_domain"]["d1"]["ctr_auc"] == {"mean": None, "sd": None}
@@ -264,8 +276,18 @@ def test_rows_whose_conversion_is_not_known_count_for_click_and_not_for_the_top(
         "positive": [1.0, 0, 1, 0, 1, 0], "defined": [1.0, 1, 1, 0, 1, 1], "prediction": [0.9, 0.8, 0.7, 0.9, 0.6, 0.7],
     })  # fmt: skip
     truth = pd.DataFrame({"day": ["d"], "impression_id": ["1"], "value": [0.5]})
-    found = values_of(rows, truth, {"u": "all"}, Rankscore())
+    base_ctr = pd.DataFrame({"day": ["d"] * 2, "impression_id": ["1", "2"], "base_ctr": [0.5, 0.5]})
+    found = values_of(rows, base_ctr, truth, {"u": "all"}, Rankscore())
     assert found.pooled["ctr_auc"] == 1 and found.pooled["ctcvr_auc"] == 0 and found.pooled["cvr_auc"] is None
     assert found.pooled["cvr_mse"] == pytest.approx(0.04)  # an unclicked row is no row of CVR
     assert found.pooled["rankscore_value_of_top"] == 0.5
+    # with both known, the model's own scores put the first on top, and its cvr behind the base's ctr the second
+    truth = pd.DataFrame({"day": ["d"] * 2, "impression_id": ["1", "2"], "value": [0.5, 0.25]})
+    found = values_of(rows, base_ctr.assign(base_ctr=[0.1, 0.9]), truth, {"u": "all"}, Rankscore(b=0.1))
+    assert found.pooled["rankscore_value_of_top"] == 0.5
+    assert (
+        found.pooled["rankscore_value_of_top_with_base_ctr"]
+        == found.by_day["d"]["rankscore_value_of_top_with_base_ctr"]
+        == 0.25
+    )
     assert set(found.by_day) == {"d"} and set(found.by_activity) == {"all"}
