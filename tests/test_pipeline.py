@@ -15,6 +15,7 @@ from conf.load import load_settings
 from conf.paths import Paths
 from conf.settings import Settings
 from etl.publish import file_hash, read_manifest, write_manifest
+from etl.sources.world import day as day_of_world
 from etl.sources.world import truth, world
 from trainer.predict import read_predictions
 
@@ -52,9 +53,11 @@ def lake(tmp_path_factory):
 def ctr_and_ceiling(settings: Settings, run: str, day: date) -> tuple[float, float]:
     """Next-day CTR AUC of a run, and that of the world's own click probabilities on the same rows."""
     predictions = read_predictions(Paths(settings.lake.root).predictions("ranker", run, day))
-    known = truth(settings.source, day).drop_duplicates("impression_id")
+    known = truth(settings.source, day).assign(click=day_of_world(settings.source, day).click)
+    known = known.drop_duplicates("impression_id")
     rows = predictions[predictions["task"] == "ctr"].merge(known, on="impression_id", validate="one_to_one")
     assert len(rows) > 0.99 * settings.source.impressions
+    assert (rows["label"] == rows["click"]).all()
     return roc_auc_score(rows["label"], rows["prediction"]), roc_auc_score(rows["label"], rows["p_click"])
 
 
