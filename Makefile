@@ -45,8 +45,9 @@ demo: java $(STAMP) ## the whole daily pipeline on a simulated world, in minutes
 ui: $(STAMP) ## Airflow and MLflow over what is there, until Ctrl-C
 	@$(PY) -m dags.local.services
 
-test: java $(STAMP) ## all tests
-	@$(PY) -m pytest
+# a file's tests stay together, so that they share its Spark session and fixtures
+test: java $(STAMP) ## all tests, two files at a time
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## ruff and mypy
 	@$(PY) -m ruff check

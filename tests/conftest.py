@@ -18,6 +18,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 logging.getLogger("py4j").setLevel(logging.WARNING)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, so that it does not run alone at the end."""
+    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_overrides() -> Iterator[None]:
     """Whatever overrides the shell holds, tests see the run files as they are."""
