@@ -217,6 +217,20 @@ def test_a_refused_job_fails_its_task_at_the_first_try(dags, database, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_comparison_really_reaches_its_job_which_refuses_days_that_chose_the_masks(
+    dags, database, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setenv("SPARSETAG_LAKE__ROOT", str(tmp_path))
+
+    run = dags["compare_models"].test(run_conf={"models": ["hard", "sparse_weight"], "from_day": "2026-01-06"})
+
+    (task,) = run.get_task_instances()
+    assert (task.state, task.try_number) == ("failed", 1)
+    printed = capfd.readouterr()
+    assert "refused: --from: the masks of sparse_weight are chosen on days up to" in printed.out + printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def _python(script: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, env={**os.environ, **environment}, capture_output=True, text=True
