@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conf.models import GATED, RankerModel
+from conf.refusal import Refusal
 from conf.settings import Feature, Settings
 from etl.contract import columns_of
 from trainer.batch import Batch
@@ -108,7 +109,17 @@ def snet_weights(ranker: Ranker) -> dict[str, Tensor]:
 def build(
     model: RankerModel, settings: Settings, sizes: Mapping[str, int], seed: int, masks: Mapping[str, Mask] | None = None
 ) -> Ranker:
-    """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head."""
+    """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head.
+
+    Raises Refusal when a task has a name that modules cannot have.
+    """
+    for kind in model.kinds:
+        if kind == SHARED or hasattr(nn.ModuleDict(), kind) or hasattr(nn.ParameterDict(), kind):
+            raise Refusal(
+                f"[tasks] {kind}: PyTorch's modules use that name themselves",
+                where="the model file",
+                remedy="rename that action in its log, or take the task out",
+            )
 
     def embedding(dim: int, name: str) -> Embedding:
         return Embedding(embedded, sizes, dim, seed, f"embedding/{name}")

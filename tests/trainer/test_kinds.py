@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from conf.load import MODELS, load_model, load_settings, model_for
+from conf.models import TaskSettings
 from conf.refusal import Refusal
-from tests.trainer.tables import publish_days
+from tests.trainer.tables import START, publish_days, sizes
 from tests.trainer.tables import settings as make_settings
 from trainer import checkpoint, compare_models, generate_masks, mask_store, train_day
 from trainer.batch import Batch
 from trainer.daily_run import open_run
 from trainer.mask_generation import generate
+from trainer.model import build
 from trainer.objective import objective_of
 from trainer.predict import read_predictions
 from trainer.task import Task
@@ -106,6 +108,14 @@ def test_samples_built_before_a_kind_was_listed_are_refused(tmp_path, monkeypatc
     with pytest.raises(Refusal, match="column action_follow is missing"):
         train(replace(run, model=model, objective=objective_of(model, settings)), day)
     train(run, day)  # which needs no such column
+
+
+@pytest.mark.parametrize("sharing", ["single", "hard", "sparse_weight"])
+@pytest.mark.parametrize("kind", ["apply", "keys", "shared"])
+def test_a_kind_whose_name_modules_use_is_refused(settings, sharing, kind):
+    model = load_model(sharing).model_copy(update={"tasks": {kind: TaskSettings()}})
+    with pytest.raises(Refusal, match=rf"\[tasks\] {kind}: PyTorch's modules use that name"):
+        build(model, settings, sizes(START))
 
 
 @pytest.mark.parametrize(
