@@ -107,7 +107,8 @@ def test_a_conversion_refused_for_what_it_holds_leaves_the_label_undefined(spark
     raw = tables(spark, impressions=[row()], clicks=[row()], conversions=[row(**fields)])
     found, refused = outcome(raw)
     assert refused == [("conversions", DAY, reason)]
-    assert (found["a"].conversion, found["a"].conversion_defined, found["a"].action_defined) == (0, 0, 1)
+    a = found["a"]
+    assert (a.conversion, a.converted, a.conversion_defined, a.action_defined) == (0, 0, 0, 1)
 
 
 def test_a_click_without_time_leaves_the_whole_chain_undefined(spark):
