@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 PY := .venv/bin/python
 STAMP := .venv/.installed
+BENCH_STAMP := .venv/.bench-installed
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -54,8 +55,13 @@ lint: $(STAMP) ## ruff and mypy
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
 
-bench: java $(STAMP) ## how fast the reader is next to plain pyarrow, and how long training waits for it
-	@$(PY) -m tests.bench.reader
+bench: $(BENCH_STAMP) ## speed of reader, scoring, pruned networks, and next to torch-rechub: some minutes on an idle machine
+	@for part in reader scoring pruned rechub; do $(PY) -m tests.bench.$$part || exit; done
+
+# torch-rechub is there to be compared with, and needed by nothing else.
+$(BENCH_STAMP): $(STAMP)
+	@$(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
+	@touch $@
 
 clean: ## remove lake/: all that the demo and your runs made
 	rm -rf lake
