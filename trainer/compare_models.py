@@ -171,14 +171,14 @@ def _arguments() -> tuple[Asked, Settings, str, bool]:
         metavar=("A", "B", "C"),
         help="powers of LT4REC eq. 3",
     )
-    parser.add_argument("--length", help="numeric feature that holds the length, for C other than 0")
+    parser.add_argument("--length", help="numeric feature that holds the length: for C, and for watch time")
     arguments = parser.parse_args()
     settings = load_settings(arguments.config)
     days = cli.chosen_days(arguments)
     a, b, c = arguments.rankscore
     score = Rankscore(a, b, c, arguments.length)
-    if bool(score.c) != bool(score.length):
-        raise Refusal("--length goes with C other than 0", where="--rankscore", remedy="give both or neither")
+    if score.c and not score.length:
+        raise Refusal("C is not 0, but nothing says the length", where="--rankscore", remedy="give --length too")
     models = list(dict.fromkeys([arguments.base, *arguments.models]))
     return (
         Asked(models, arguments.base, arguments.seeds, days[0], days[-1], score),

@@ -16,6 +16,7 @@ from trainer.metrics import TOP_PERCENT, Metrics, at_tops, evaluate
 from trainer.rankscore import Rankscore, value_of_top
 
 TEST = "scipy.stats.ttest_rel"
+IN_LENGTH = "_in_length"
 KEYS = ["day", "impression_id"]
 WITH_TOPS = ("cvr", "ctcvr")
 SHOWN = ("auc", "gauc_impressions", "gauc_equal", "mse", "calibration")
@@ -101,7 +102,8 @@ def _metrics(predictions: pd.DataFrame) -> Metrics:
 def target_and_metric(name: str) -> tuple[str, str]:
     """ "ctr_auc" to ("ctr", "auc"); a target's name may hold underscores too."""
     tops = tuple(f"{kind}_top{percent:g}" for kind in ("recall", "precision", "f1") for percent in TOP_PERCENT)
-    metric = next(metric for metric in (*SHOWN, *tops, VALUE_OF_TOP, WITH_BASE_CTR) if name.endswith(f"_{metric}"))
+    values = [f"{metric}{unit}" for metric in (VALUE_OF_TOP, WITH_BASE_CTR) for unit in ("", IN_LENGTH)]
+    metric = next(metric for metric in (*SHOWN, *tops, *values) if name.endswith(f"_{metric}"))
     return name.removesuffix(f"_{metric}"), metric
 
 
@@ -120,11 +122,16 @@ def _scored(predictions: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rank_value(scored: pd.DataFrame, score: Rankscore) -> Metrics:
-    """By the model's own CTR and CVR, and by its CVR behind the base's CTR (rows 4 and 2, 3 of LT4REC table 3)."""
-    return {
-        f"{RANKSCORE}_{VALUE_OF_TOP}": value_of_top(scored, score),
-        f"{RANKSCORE}_{WITH_BASE_CTR}": value_of_top(scored.assign(ctr=scored["base_ctr"]), score),
-    }
+    """By the model's own CTR and CVR, and by its CVR behind the base's CTR (rows 4 and 2, 3 of LT4REC table 3).
+
+    As the mean share watched, and where the length is known as length watched too (view time, if that is seconds).
+    """
+    orders = {VALUE_OF_TOP: scored, WITH_BASE_CTR: scored.assign(ctr=scored["base_ctr"])}
+    found = {name: value_of_top(rows, score) for name, rows in orders.items()}
+    if "length" in scored:
+        watched = {name: rows.assign(value=rows["value"] * rows["length"]) for name, rows in orders.items()}
+        found |= {f"{name}{IN_LENGTH}": value_of_top(rows, score) for name, rows in watched.items()}
+    return {f"{RANKSCORE}_{name}": value for name, value in found.items()}
 
 
 def activity_groups(predictions: pd.DataFrame) -> dict[str, str]:

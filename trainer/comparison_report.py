@@ -28,7 +28,8 @@ def markdown(asked: Asked, models: Mapping[str, Compared], mean_mse: float | Non
         f"Predicting the mean of all earlier days: cvr mse {_number(mean_mse)}.\n",
         f"rankscore value_of_top: {asked.rankscore}; the mean share watched (0 without a click) of the top tenth of"
         " each user's impressions of a day, ordered by it (LT4REC eq. 3, table 3 offline);"
-        f" with_base_ctr: the model's CVR behind the CTR of {asked.base}.\n",
+        f" with_base_ctr: the model's CVR behind the CTR of {asked.base}"
+        + (f"; in_length: share watched times {asked.rankscore.length}.\n" if asked.rankscore.length else ".\n"),
     ]
     parts.extend(_table(target, of_target, models) for target, of_target in _by_target(main).items())
     for target, of_target in _by_target(tops).items():

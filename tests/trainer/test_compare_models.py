@@ -96,6 +96,8 @@ def test_the_mean_of_earlier_days_is_what_is_predicted():
 def test_names_of_metrics_come_apart_where_targets_have_underscores():
     assert target_and_metric("ctr_gauc_equal") == ("ctr", "gauc_equal")
     assert target_and_metric("add_to_cart_auc") == ("add_to_cart", "auc")
+    in_length = "rankscore_value_of_top_with_base_ctr_in_length"
+    assert target_and_metric(in_length) == ("rankscore", "value_of_top_with_base_ctr_in_length")
     assert target_and_metric("ctcvr_f1_top0.1") == ("ctcvr", "f1_top0.1")
 
 
@@ -239,7 +241,7 @@ def test_a_day_without_any_conversion_and_a_domain_of_one_class_are_undefined_an
         (["--models", "sparse", "--seeds", "1"], "there is no model 'sparse'"),
         (["--models", "hard", "--from", "2026-01-01"], "nothing predicts 2026-01-01"),
         (["--models", "sparse_weight", "--from", "2026-01-02"], "chosen on days up to 2026-01-02"),
-        (["--models", "hard", "--rankscore", "1", "1", "1"], "--length goes with C"),
+        (["--models", "hard", "--rankscore", "1", "1", "1"], "nothing says the length"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_any_work(settings, job, arguments, match):
@@ -265,6 +267,8 @@ def test_truth_is_what_was_watched_and_leaves_out_what_is_not_known(settings):
     assert truth["impression_id"].tolist() == [f"{START}-00000{n}" for n in (0, 2, 3)]
     assert truth["value"].tolist() == pytest.approx([0.7, 0, 0])
     assert truth["clicked"].tolist() == [True, False, False]
+    with_length = read_truth(Paths(settings.lake.root), [START], "duration_s")
+    assert with_length["length"].tolist() == pytest.approx(rows["v_duration_s"][[0, 2, 3]].tolist(), nan_ok=True)
     with pytest.raises(Refusal, match="column v_depth is missing"):
         read_truth(Paths(settings.lake.root), [START], "depth")
 
@@ -290,4 +294,10 @@ def test_rows_whose_conversion_is_not_known_count_for_click_and_not_for_the_top(
         == found.by_day["d"]["rankscore_value_of_top_with_base_ctr"]
         == 0.25
     )
+    assert "rankscore_value_of_top_in_length" not in found.pooled
+    # 0.5 of 20 seconds and 0.25 of 60
+    known = truth.assign(length=[20.0, 60.0])
+    found = values_of(rows, base_ctr.assign(base_ctr=[0.1, 0.9]), known, {"u": "all"}, Rankscore(b=0.1))
+    assert found.pooled["rankscore_value_of_top_in_length"] == 10
+    assert found.pooled["rankscore_value_of_top_with_base_ctr_in_length"] == 15
     assert set(found.by_day) == {"d"} and set(found.by_activity) == {"all"}
