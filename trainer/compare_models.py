@@ -65,7 +65,7 @@ def main() -> None:
 
     def write(staging: Path) -> None:
         (staging / TABLE).write_text(text)
-        (staging / DATA).write_text(json.dumps(content, indent=1) + "\n")
+        (staging / DATA).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
         files = {file: file_hash(staging / file) for file in (TABLE, DATA)}
         write_manifest(staging, {"asked": content["asked"], "predictions": made_from, "files": files})
 

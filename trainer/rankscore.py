@@ -29,11 +29,10 @@ class Rankscore:
 def value_of_top(rows: pd.DataFrame, score: Rankscore) -> float | None:
     """Mean `value` (share watched, 0 if not clicked) of the top tenth of each user's impressions of a day.
 
-    Columns user_id, day, value, and those of the score; ties in the order of the rows.
+    Columns user_id, day, value, and those of the score; ties in the order of the rows. A value may be missing.
     """
-    if rows.empty:
-        return None
     ranked = rows.assign(score=score.of(rows)).sort_values("score", ascending=False, kind="stable")
     by_user = ranked.groupby(["user_id", "day"], sort=False)
     top = by_user.cumcount() < np.ceil(SHARE * by_user["value"].transform("size") - 1e-9)
-    return float(ranked.loc[top, "value"].mean())
+    values = ranked.loc[top, "value"].dropna()
+    return float(values.mean()) if len(values) else None

@@ -73,6 +73,10 @@ def test_the_top_of_each_users_day_by_hand():
     assert value_of_top(rows.assign(ctr=[0.9] * 9 + [0.1, 0.1, 0.3]), Rankscore(b=0.0)) == pytest.approx(0.2 / 3)
     assert value_of_top(rows.head(10), Rankscore()) == 1.0  # a tenth of 10 is 1
     assert value_of_top(rows.head(0), Rankscore()) is None
+    assert value_of_top(rows.tail(1).assign(value=np.nan), Rankscore()) is None
+    unknown = rows.assign(length=[np.nan] + [1.0] * 11, value=[9.0] * 9 + [1.0, 0.4, 0.2])
+    assert value_of_top(unknown, Rankscore(b=0.0, c=1.0, length="x")) == pytest.approx((9.0 + 9.0 + 0.2) / 3)
+    assert value_of_top(unknown.assign(value=[8.0] + [0.0] * 11), Rankscore(b=0.0, c=1.0, length="x")) == 0  # last
 
 
 def test_users_are_grouped_by_quartiles_of_their_impressions():
