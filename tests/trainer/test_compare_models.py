@@ -70,8 +70,10 @@ def test_the_top_of_each_users_day_by_hand():
     })  # fmt: skip
     assert value_of_top(rows, Rankscore()) == pytest.approx((1.0 + 0.4 + 0.2) / 3)
     assert value_of_top(rows, Rankscore(c=1.0, length="x")) == pytest.approx((0.0 + 0.0 + 0.2) / 3)
-    assert value_of_top(rows.assign(ctr=[0.9] * 9 + [0.1, 0.1, 0.3]), Rankscore(b=0.0)) == pytest.approx(0.2 / 3)
+    assert value_of_top(rows.assign(ctr=[0.5] * 9 + [0.1, 0.1, 0.3]), Rankscore(b=0.0)) == pytest.approx(0.2 / 3)
     assert value_of_top(rows.head(10), Rankscore()) == 1.0  # a tenth of 10 is 1
+    two_days = rows.head(10).assign(day=["d"] * 4 + ["e"] * 6, value=[0.7] * 4 + [0.1] * 5 + [1.0])
+    assert value_of_top(two_days, Rankscore()) == pytest.approx((0.7 + 1.0) / 2)  # one of each day
     assert value_of_top(rows.head(0), Rankscore()) is None
     assert value_of_top(rows.tail(1).assign(value=np.nan), Rankscore()) is None
     unknown = rows.assign(length=[np.nan] + [1.0] * 11, value=[9.0] * 9 + [1.0, 0.4, 0.2])
