@@ -174,6 +174,11 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
     assert "cvr_mse" not in sparse["differences"] and "cvr_auc" in sparse["differences"]
     assert set(sparse["by_domain"]) == {"d1", "d2", "d3", "d4"} and len(sparse["by_activity"]) == 4
 
+    made = [sample_rows(settings, date.fromisoformat(day), 1000) for day in DAYS]
+    mean = pd.concat(made[:2]).query("click == 1")["converted"].mean()
+    missed = (pd.concat(made[2:]).query("click == 1")["converted"] - mean) ** 2
+    assert found["predicting_the_mean"]["cvr_mse"] == pytest.approx(missed.mean(), rel=1e-6)
+
     text = (job.folder / "comparison.md").read_text()
     assert "## ctcvr, top rows" in text and "| sparse_weight † | 0." in text and "nan" not in text.lower()
     logged = runs_of(settings, "comparison")
@@ -307,3 +312,8 @@ def test_rows_whose_conversion_is_not_known_count_for_click_and_not_for_the_top(
     assert found.pooled["rankscore_value_of_top_in_length"] == 10
     assert found.pooled["rankscore_value_of_top_with_base_ctr_in_length"] == 15
     assert set(found.by_day) == {"d"} and set(found.by_activity) == {"all"}
+    # .9 * .7 = .63 and .8 * .9 = .72: the second on top, of both days
+    two = [pd.concat([frame, frame.assign(day="e")]) for frame in (rows, base_ctr)]
+    found = values_of(*two, pd.concat([truth, truth.assign(day="e", value=0.0)]), {"u": "all"}, Rankscore())
+    assert {day: values["rankscore_value_of_top"] for day, values in found.by_day.items()} == {"d": 0.25, "e": 0.0}
+    assert found.pooled["rankscore_value_of_top"] == 0.125
