@@ -1,15 +1,16 @@
 """What pruning saves at inference: a masked network dense, in bf16, and exported (trainer/subnetwork.py).
 
-    python -m tests.bench.pruned [--rows 4096] [--runs 15] [--threads 1 2]
+    python -m tests.bench.pruned [--rows 4096] [--runs 15] [--threads 1 2] [--masks FILE]
 
 Masks are drawn at random, the same share of every layer but the output layer; neurons go by the norm of their incoming
-weights. Export finds more to cut where a trained mask has a pattern (dead inputs, dead neurons). What is
-compared takes the same rows and gives the same rows, to 1e-4.
+weights. A published mask, which has more of a pattern (dead inputs, dead neurons), is measured with --masks.
+What is compared takes the same rows and gives the same rows, to 1e-4.
 """
 
 import argparse
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -69,23 +70,45 @@ def compared(layers: list[Layer], remaining: list[Layer], alive: Tensor, x: Tens
     return Turns(forms, runs), exported.form
 
 
-def table(rows: int, runs: int) -> None:
-    x = torch.randn(rows, WIDTH, generator=torch.Generator().manual_seed(1))
-    print("| hidden | pruned | what | dense | masked | bf16 | cut | exported | dense / exported | exported as |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+def drawn(rows: int, runs: int) -> None:
+    heading()
     for hidden in SHAPES:
         for kind, share in PRUNED:
-            layers = layers_of(masked_network(hidden, kind, share), "ctr")
-            alive = (layers[0].weight != 0).any(dim=1)
-            first = Layer(layers[0].weight[alive], layers[0].bias[alive])
-            for what, whole, remaining, outputs in (
-                ("layer 1", layers[:1], [first], alive),
-                ("network", layers, cut(layers), torch.tensor([True])),
-            ):
-                turns, form = compared(whole, remaining, outputs, x, runs)
-                cells = [f"{1e3 * turns.median(name):.2f}" for name in turns.seconds]
-                cells += [turns.ratio("dense", "exported"), described(form)]
-                print(f"| {'-'.join(map(str, hidden))} | {share:.0%} of {kind} | {what} |", " | ".join(cells), "|")
+            network = masked_network(hidden, kind, share)
+            lines(network, "ctr", f"{'-'.join(map(str, hidden))} | {share:.0%} of {kind}", rows, runs)
+
+
+def published(path: Path, rows: int, runs: int) -> None:
+    tensors = torch.load(path, weights_only=True)
+    masks = {task: Mask({name: kept.bool() for name, kept in layers.items()}) for task, layers in tensors.items()}
+    shapes = list(next(iter(masks.values())).shapes().values())
+    hidden = [after for after, _ in shapes[:-1]]
+    network = SparseSharing(shapes[0][1], hidden, list(masks), 0, masks)
+    heading()
+    for task, mask in masks.items():
+        lines(
+            network, task, f"{shapes[0][1]}: {'-'.join(map(str, hidden))} | {mask.pruned_share:.0%}, {task}", rows, runs
+        )
+
+
+def heading() -> None:
+    print("| hidden | pruned | what | dense | masked | bf16 | cut | exported | dense / exported | exported as |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+
+
+def lines(network: SparseSharing, head: str, label: str, rows: int, runs: int) -> None:
+    """Of the first layer, whose dead neurons are left out, and of the whole network."""
+    layers = layers_of(network, head)
+    x = torch.randn(rows, layers[0].weight.shape[1], generator=torch.Generator().manual_seed(1))
+    alive = (layers[0].weight != 0).any(dim=1)
+    first = Layer(layers[0].weight[alive], layers[0].bias[alive])
+    for what, whole, remaining, outputs in (
+        ("layer 1", layers[:1], [first], alive),
+        ("network", layers, cut(layers), torch.tensor([True])),
+    ):
+        turns, form = compared(whole, remaining, outputs, x, runs)
+        cells = [f"{1e3 * turns.median(name):.2f}" for name in turns.seconds]
+        print(f"| {label} | {what} |", " | ".join([*cells, turns.ratio("dense", "exported"), described(form)]), "|")
 
 
 def described(form: Form) -> str:
@@ -98,12 +121,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=4096, help="rows of a batch, 4096 by default")
     parser.add_argument("--runs", type=int, default=15, help="turns, 15 by default")
+    parser.add_argument("--masks", type=Path, help="a masks.pt of trainer.generate_masks")
     add_threads(parser)
     arguments = parser.parse_args()
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         print(f"\npruned: ms a batch of {arguments.rows:,} rows, {WIDTH} inputs, {threads} thread(s), medians")
-        table(arguments.rows, arguments.runs)
+        drawn(arguments.rows, arguments.runs)
+        if arguments.masks:
+            print(f"\n{arguments.masks}, on as many inputs as it has")
+            published(arguments.masks, arguments.rows, arguments.runs)
     print("\nstored by CTR and CVR together, float32: sNET once and a bit a weight and task | a network a task")
     tables = 4 * TABLE_ROWS * TABLE_DIM
     for hidden in SHAPES:
