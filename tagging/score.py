@@ -7,9 +7,9 @@ from torch import Tensor
 
 from tagging.export import SMALLEST_NORM, Export, TaskMatrices
 
-# at once: this many users, and no more users x tags than this; bounds memory to some 100 MB for any number of either
+# at once: this many users, and no more users x tags than this, which lie in a cache of some MB, whatever the numbers
 USERS = 4096
-CELLS = 2**22
+CELLS = 2**20
 
 
 @dataclass(frozen=True)
@@ -25,26 +25,42 @@ class TopTags:
     score: Tensor
 
 
-def cosines(vectors: Tensor, matrices: TaskMatrices) -> Tensor:
-    """VKE outputs of the task's experts [U, K, D] -> cos(E_u for tag t, E_t) [U, T], by the two products."""
-    dots = vectors.flatten(1) @ matrices.products
+class Space:
+    """Memory for blocks of users x tags, taken once: fresh pages for every block cost as much as the products."""
+
+    def __init__(self, users: int, tags: int) -> None:
+        self.dots = torch.empty(users, tags)
+        self.squares = torch.empty(users, tags, dtype=torch.float64)
+        self.norms = torch.empty(users, tags)
+
+
+def cosines(vectors: Tensor, matrices: TaskMatrices, space: Space | None = None) -> Tensor:
+    """VKE outputs of the task's experts [U, K, D] -> cos(E_u for tag t, E_t) [U, T], by the two products.
+
+    With space, the result lies in it and is gone with the next call.
+    """
+    users = len(vectors)
+    space = space or Space(users, matrices.products.shape[1])
+    dots = torch.mm(vectors.flatten(1), matrices.products, out=space.dots[:users])
     # in double precision: where a user's vectors nearly cancel, the square loses twice the digits that the vector does
     exact = vectors.double()
     first, second = torch.triu_indices(len(matrices.experts), len(matrices.experts))
     gram = (exact @ exact.transpose(1, 2))[:, first, second]
-    norms = (gram @ matrices.squares).clamp_(min=SMALLEST_NORM**2).sqrt_()
-    return dots.div_(norms)
+    squares = torch.mm(gram, matrices.squares, out=space.squares[:users])
+    norms = space.norms[:users].copy_(squares)  # rounded after all has cancelled that can
+    return dots.div_(norms.clamp_(min=SMALLEST_NORM**2).sqrt_())
 
 
 def top_tags(export: Export, ids: Tensor, task: str, top_k: int, min_score: float) -> TopTags:
     """The best tags of the users with these feature ids [U, C_users]: at most top_k each, none below min_score."""
     matrices = export.tasks[task]
     batch = max(1, min(USERS, CELLS // len(export.tag_ids)))
+    space = Space(min(batch, len(ids)), len(export.tag_ids))
     parts = []
     with torch.inference_mode():
         for start in range(0, len(ids), batch):
             vectors = export.tagger.user_vectors(ids[start : start + batch], matrices.experts)
-            cosine, tag = best(cosines(vectors, matrices), top_k)
+            cosine, tag = best(cosines(vectors, matrices, space), top_k)
             score = torch.sigmoid(matrices.scale * cosine)
             user, place = (score >= min_score).nonzero(as_tuple=True)
             parts.append(TopTags(user + start, tag[user, place], place + 1, score[user, place]))

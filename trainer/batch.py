@@ -28,6 +28,10 @@ class Batch:
 
     def rows(self, chosen: Tensor | slice) -> "Batch":
         """The chosen rows (a slice, a boolean [B] or an index tensor); keys are left behind."""
+        if isinstance(chosen, Tensor) and chosen.dtype == torch.bool:
+            if bool(chosen.all()):
+                return Batch(self.ids, self.labels, {}, self.values)
+            chosen = chosen.nonzero().squeeze(1)  # once, not for every column
         labels = {name: label[chosen] for name, label in self.labels.items()}
         return Batch(self.ids[chosen], labels, {}, self.values[chosen])
 

@@ -74,8 +74,9 @@ class Ways:
             (self.flat[some] @ self.matrices.products).topk(TOP)
 
     def scored(self) -> None:
+        space = score.Space(self.batch, len(self.tags))
         for vectors in self.vectors.split(self.batch):
-            score.best(score.cosines(vectors, self.matrices), TOP)
+            score.best(score.cosines(vectors, self.matrices, space), TOP)
 
     def whole(self) -> None:
         score.top_tags(self.exported, self.ids, TASK, TOP, 0.0)
