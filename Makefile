@@ -56,7 +56,7 @@ lint: $(STAMP) ## ruff and mypy
 	@$(PY) -m mypy
 
 bench: $(BENCH_STAMP) ## speed of reader, scoring, pruned networks, and next to torch-rechub: some minutes on an idle machine
-	@for part in reader scoring pruned rechub; do $(PY) -m tests.bench.$$part || exit; done
+	@for part in reader scoring pruned rechub; do OMP_WAIT_POLICY=PASSIVE $(PY) -m tests.bench.$$part || exit; done
 
 # torch-rechub is there to be compared with, and needed by nothing else.
 $(BENCH_STAMP): $(STAMP)

@@ -1,6 +1,6 @@
 """What pruning saves at inference: a masked network dense, in bf16, and exported (trainer/subnetwork.py).
 
-    python -m tests.bench.pruned [--rows 4096] [--runs 15] [--threads 1 2] [--masks FILE]
+    OMP_WAIT_POLICY=PASSIVE python -m tests.bench.pruned [--rows 4096] [--runs 15] [--threads 1 2] [--masks FILE]
 
 Masks are drawn at random, the same share of every layer but the output layer; neurons go by the norm of their incoming
 weights. A published mask, which has more of a pattern (dead inputs, dead neurons), is measured with --masks.

@@ -94,6 +94,16 @@ def test_every_form_is_the_masked_network(prune, share):
             torch.testing.assert_close(got, wanted, rtol=0, atol=1e-5, msg=str(form))
 
 
+@pytest.mark.parametrize("rows", [0, 1, 2, 100])
+def test_tiles_on_two_threads_are_the_masked_network(rows: int):
+    torch.set_num_threads(2)
+    network = masked(weights_pruned, 0.8)
+    x = torch.randn(rows, WIDTH, generator=random(2))
+    got = Subnetwork(layers_of(network, "ctr"), Form(7, (True, False, True)))(x).squeeze(-1)
+    torch.testing.assert_close(got, network(x, ["ctr"])["ctr"].detach(), rtol=0, atol=1e-5)
+    assert torch.get_num_threads() == 2
+
+
 @pytest.mark.parametrize(("prune", "share"), PRUNED)
 def test_what_is_cut_out_has_no_neuron_too_many(prune, share):
     layers = cut(layers_of(masked(prune, share), "ctr"))
