@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
-from conf.models import Model, RankerModel, TaggerModel
+from conf.models import GbdtModel, Model, ModelFile, RankerModel, TaggerModel
 from conf.refusal import Refusal
 from conf.settings import Settings
 
 MODELS = Path(__file__).parent / "models"
+_FAMILIES: dict[str, type[ModelFile]] = {"ranker": RankerModel, "gbdt": GbdtModel, "tagger": TaggerModel}
 _NOT_SETTINGS = {"SPARSETAG_CONFIG", "SPARSETAG_TEST_DATA"}
 
 
@@ -44,10 +45,10 @@ def load_settings(path: str | Path) -> Settings:
     return settings
 
 
-def model_for(settings: Settings, name: str, used_in: Path | None = None) -> RankerModel | TaggerModel:
+def model_for(settings: Settings, name: str, used_in: Path | None = None) -> Model:
     """The model, held against the run that it is to be part of; raises Refusal when they do not fit."""
     model, where = load_model(name, used_in), MODELS / f"{name}.toml"
-    if model.family == "tagger":
+    if model.family != "ranker":
         return model
     kinds = settings.labels.kinds
     if unknown := [kind for kind in model.kinds if kind not in kinds]:
@@ -66,16 +67,17 @@ def model_for(settings: Settings, name: str, used_in: Path | None = None) -> Ran
     return model
 
 
-def load_model(name: str, used_in: Path | None = None) -> RankerModel | TaggerModel:
+def load_model(name: str, used_in: Path | None = None) -> Model:
     """The model declared by conf/models/<name>.toml, whatever the run; raises Refusal."""
     path = MODELS / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in MODELS.glob("*.toml")))
         raise Refusal(f"there is no model '{name}'", where=used_in or path, remedy=f"choose one of: {known}")
+    declared = _parse(path)
     try:
-        return TypeAdapter(Model).validate_python(_parse(path))
+        return TypeAdapter(Model).validate_python(declared)
     except ValidationError as error:
-        raise _refusal(path, error, RankerModel if "ranker" in path.read_text() else TaggerModel) from None
+        raise _refusal(path, error, _FAMILIES.get(str(declared.get("family")), ModelFile)) from None
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a model file (conf/models/<run>.toml) declares: one choice on every axis."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeGuard
 
 from pydantic import Field, model_validator
 
@@ -23,12 +23,27 @@ class TaskSettings(Section):
     oversample: int = Field(1, ge=1, description="ctr_cvr only: how often a positive row is seen (DNN-OS of ESM2)")
 
 
+class ModelFile(Section):
+    """section: the one of a run file that the model can stand in; also its --family, its folder and its experiment."""
+
+    section: ClassVar[Literal["ranker", "tagger"]]
+
+    def choices(self) -> dict[str, object]:
+        """What it declares as one flat table, for people to compare."""
+        declared: dict[str, Any] = self.model_dump(mode="json", exclude={"family"})
+        optimiser = declared.pop("optimiser", {})
+        return {**declared, **optimiser}
+
+
 Sharing = Literal["single", "hard", "moe", "mmoe", "cgc", "sparse_weight", "sparse_neuron"]
 MASKED: tuple[Sharing, ...] = ("sparse_weight", "sparse_neuron")
 GATED: tuple[Sharing, ...] = ("moe", "mmoe", "cgc")
 
+Conversion = Literal["share", "yes_no"]
 
-class RankerModel(Section):
+
+class RankerModel(ModelFile):
+    section = "ranker"
     family: Literal["ranker"]
     sharing: Sharing = Field(
         description="single: a network a task, embeddings included; hard: shared embedding and bottom, own towers;"
@@ -38,7 +53,7 @@ class RankerModel(Section):
     objective: Literal["ctr_cvr", "esmm", "esm2"] = Field(
         "ctr_cvr", description="ctr_cvr: a loss a task; esmm, esm2: losses over all impressions, composed of heads"
     )
-    conversion: Literal["share", "yes_no"] = Field(
+    conversion: Conversion = Field(
         "share", description="what CVR learns: the conversion's value in [0, 1], or whether it converted"
     )
     embedding_dim: int = Field(16, ge=1)
@@ -125,7 +140,22 @@ class RankerModel(Section):
 _LOSSES = {"ctr_cvr": ("ctr", "cvr"), "esmm": ("ctr", "ctcvr"), "esm2": ("ctr", "ctavr", "ctcvr")}
 
 
-class TaggerModel(Section):
+class GbdtModel(ModelFile):
+    """Boosted trees, a model a task, by LightGBM: a ranker without a network. Defaults: ESM2 section 4.1.4."""
+
+    section = "ranker"
+    family: Literal["gbdt"]
+    conversion: Conversion = Field("yes_no", description="what CVR learns, as for the other rankers")
+    trees: int = Field(150, ge=1)
+    depth: int = Field(8, ge=1, le=16, description="of a tree, which has no other bound on its leaves")
+    min_rows: int = Field(20, ge=1, description="rows that each side of a split must have")
+    row_share: float = Field(0.6, gt=0, le=1, description="rows drawn for a tree")
+    feature_share: float = Field(0.6, gt=0, le=1, description="columns drawn for a tree")
+    learning_rate: float = Field(0.05, gt=0, le=1, description="not in the paper")
+
+
+class TaggerModel(ModelFile):
+    section = "tagger"
     family: Literal["tagger"]
     experts: int = Field(5, ge=1, description="K, the number of virtual kernels and VKEs")
     assignment: dict[Literal["interest", "intention"], list[int]] = Field(
@@ -150,4 +180,10 @@ class TaggerModel(Section):
         return self
 
 
-Model = Annotated[RankerModel | TaggerModel, Field(discriminator="family")]
+RankingModel = RankerModel | GbdtModel
+Model = Annotated[RankingModel | TaggerModel, Field(discriminator="family")]
+
+
+def needs_masks(model: Model) -> TypeGuard[RankerModel]:
+    """Is it a network under task masks, which have to be found before it is trained?"""
+    return model.family == "ranker" and model.is_masked

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from conf.load import MODELS, load_model, load_settings
-from conf.models import RankerModel
+from conf.models import needs_masks
 from conf.paths import mask_version
 from conf.settings import Settings
 
@@ -20,13 +20,14 @@ def settings() -> Settings:
 
 def rankers() -> list[str]:
     """Names of the model files that declare a ranker, in order."""
-    return [name for name in sorted(path.stem for path in MODELS.glob("*.toml")) if load_model(name).family == "ranker"]
+    names = sorted(path.stem for path in MODELS.glob("*.toml"))
+    return [name for name in names if load_model(name).section == "ranker"]
 
 
 def masks_wanted(run: Settings) -> str | None:
     """Version of the task masks that the ranker needs, which have to be found first; None: it needs none."""
     model = load_model(run.ranker.model)
-    if not isinstance(model, RankerModel) or not model.is_masked:
+    if not needs_masks(model):
         return None
     return mask_version(run.masks.version, model.masks, run.training.seed)
 

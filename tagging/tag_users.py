@@ -28,7 +28,8 @@ from tagging.export import export
 from tagging.figures import tag_popularity
 from tagging.profile import SUMMARY, Work, worker
 from trainer import reader, tracking, vocabulary
-from trainer.daily_run import DailyRun, open_run
+from trainer.daily_run import open_run
+from trainer.family import DailyRun
 from trainer.tagger import Tagger
 
 # users of one output file: large enough to make few files, small enough for a worker's memory
@@ -83,7 +84,7 @@ def _score(run: DailyRun, day: date, staged: dict[str, Path]) -> dict[str, dict[
             where=paths.vocabulary(day),
             remedy="start with more days, or lower [vocabulary] min_count",
         )
-    tagger = cast(Tagger, run.restored(day).cpu())
+    tagger = cast(Tagger, run.restored(day)).cpu()
     print(f"user_tags {day}: {users:,} users x {len(tags):,} tags, {', '.join(staged)}", flush=True)
     work = Work(
         export=export(tagger, list(tags)),

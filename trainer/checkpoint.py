@@ -34,12 +34,27 @@ def save(folder: Path, model: nn.Module, optimiser_state: State, manifest: Mappi
     """Writes into a staging folder; publishing is the caller's."""
     torch.save({name: value.cpu() for name, value in model.state_dict().items()}, folder / WEIGHTS)
     torch.save(optimiser_state, folder / OPTIMISER)
-    files = {name: file_hash(folder / name) for name in (WEIGHTS, OPTIMISER)}
+    seal(folder, manifest)
+
+
+def seal(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Writes the manifest of a model, with the hash of every file that lies in its staging folder."""
+    files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
     write_manifest(folder, {**manifest, "files": files})
 
 
 def load(folder: Path, *, expected: Mapping[str, Any], remedy: str) -> Checkpoint:
-    """A published checkpoint; raises Refusal when it is absent, damaged, or differs from `expected` in its manifest."""
+    """A published checkpoint; raises Refusal as `check` does."""
+    manifest = check(folder, expected=expected, remedy=remedy)
+    return Checkpoint(
+        weights=torch.load(folder / WEIGHTS, weights_only=True, map_location="cpu"),
+        optimiser=torch.load(folder / OPTIMISER, weights_only=True, map_location="cpu"),
+        manifest=manifest,
+    )
+
+
+def check(folder: Path, *, expected: Mapping[str, Any], remedy: str) -> dict[str, Any]:
+    """The manifest of a published model; raises Refusal when it is absent, damaged, or differs from `expected`."""
     manifest = read_manifest(folder, remedy=remedy)
     for key, value in expected.items():
         if manifest.get(key) != value:
@@ -51,11 +66,7 @@ def load(folder: Path, *, expected: Mapping[str, Any], remedy: str) -> Checkpoin
     for name, digest in manifest["files"].items():
         if not (folder / name).is_file() or file_hash(folder / name) != digest:
             raise Refusal(f"{name} is damaged", where=folder, remedy="train this day again with --force")
-    return Checkpoint(
-        weights=torch.load(folder / WEIGHTS, weights_only=True, map_location="cpu"),
-        optimiser=torch.load(folder / OPTIMISER, weights_only=True, map_location="cpu"),
-        manifest=manifest,
-    )
+    return manifest
 
 
 def _difference(found: Any, wanted: Any) -> str:

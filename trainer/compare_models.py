@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from conf import cli
 from conf.load import load_settings, model_for
-from conf.models import RankerModel
+from conf.models import RankingModel, needs_masks
 from conf.paths import Paths, run_name
 from conf.refusal import Refusal
 from conf.settings import RunName, Settings
@@ -74,20 +74,20 @@ def main() -> None:
     print(f"comparison {name}: {len(models)} models, {asked.seeds} seeds, published in {target}", flush=True)
 
 
-def train_all(settings: Settings, models: Mapping[str, RankerModel], asked: Asked) -> None:
+def train_all(settings: Settings, models: Mapping[str, RankingModel], asked: Asked) -> None:
     """Masks and daily models that are not there yet, seed by seed, so that every model has its first seeds early."""
     work = [(seed, name) for seed in range(asked.seeds) for name in models]
     for done, (seed, name) in enumerate(work):
         print(f"comparison: {name}, seed {seed}: {len(work) - done} of {len(work)} left", flush=True)
         seeded = with_seed(settings, seed)
         model = models[name]
-        if model.is_masked and not is_published(mask_store.folder(seeded, model)):
+        if needs_masks(model) and not is_published(mask_store.folder(seeded, model)):
             generate(seeded, model, name)
         train_missing(open_run(seeded, "ranker", name), asked.last)
 
 
 def evaluate_all(
-    settings: Settings, models: Mapping[str, RankerModel], asked: Asked
+    settings: Settings, models: Mapping[str, RankingModel], asked: Asked
 ) -> tuple[dict[str, Compared], float | None, int]:
     """Each model's line of the table, the MSE of predicting the mean, and how many impressions all this is of."""
     paths = Paths(settings.lake.root)
@@ -134,20 +134,20 @@ def _ctr(predictions: pd.DataFrame) -> pd.DataFrame:
     return of_ctr[[*KEYS, "prediction"]].rename(columns={"prediction": "base_ctr"})
 
 
-def _ranker(settings: Settings, name: str) -> RankerModel:
+def _ranker(settings: Settings, name: str) -> RankingModel:
     model = model_for(settings, name)
-    if model.family != "ranker":
+    if model.family == "tagger":
         raise Refusal(f"model '{name}' is a {model.family}", where="--models", remedy="name rankers only")
     return model
 
 
-def _check_days(settings: Settings, models: Mapping[str, RankerModel], asked: Asked) -> None:
+def _check_days(settings: Settings, models: Mapping[str, RankingModel], asked: Asked) -> None:
     """Nothing may be chosen on the days that are reported."""
     start = settings.training.start
     validation = start + timedelta(days=settings.masks.train_days)
     if asked.first <= start:
         raise Refusal(f"nothing predicts {asked.first}", where="--from", remedy=f"choose a day after {start}")
-    masked = [name for name, model in models.items() if model.is_masked]
+    masked = [name for name, model in models.items() if needs_masks(model)]
     if masked and asked.first <= validation:
         raise Refusal(
             f"the masks of {masked[0]} are chosen on days up to {validation}",

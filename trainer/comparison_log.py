@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from conf.models import RankerModel
+from conf.models import ModelFile
 from conf.settings import Settings
 from trainer import figures, tracking
 from trainer.comparison import AGAINST_LABEL, OF_GROUPS, Asked, Compared
@@ -15,7 +15,7 @@ def log(
     settings: Settings,
     name: str,
     asked: Asked,
-    models: Mapping[str, RankerModel],
+    models: Mapping[str, ModelFile],
     found: Mapping[str, Compared],
     table: str,
 ) -> None:
@@ -41,8 +41,7 @@ def log(
         for model, compared in found.items():
             title, key = f"{name} {model}", f"{name}/{model}"
             with tracking.run(settings, EXPERIMENT, title, key=key, tags={**tags, "model": model}) as run:
-                axes = models[model].model_dump(mode="json", exclude={"family", "optimiser"})
-                run.params({"model": model, **of_all, **axes, **models[model].optimiser.model_dump()})
+                run.params({"model": model, **of_all, **models[model].choices()})
                 values = {m: s.mean for m, s in compared.spreads.items() if s.mean is not None}
                 values |= {f"{m}_sd": s.sd for m, s in compared.spreads.items() if s.sd is not None}
                 differences = {m: d.value for m, d in compared.differences.items() if d.value is not None}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 matplotlib.use("Agg")
 
 _SHADES = {"shared": "#2a7f62", "dead": "#d5d8dc"}
+MOST_FEATURES = 15
 _TASKS = ["#e6a817", "#7a4fa3", "#2f6db5", "#c4483f"]
 
 
@@ -66,6 +67,18 @@ def calibration_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float
     axes.set(xlabel="predicted", ylabel="observed", title="Next-day calibration")
     axes.grid(alpha=0.3)
     axes.legend()
+    return figure
+
+
+def feature_importance(shares: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Bars: by task, the share of all gain in splits that each of the most important features has; best first."""
+    figure = Figure(figsize=(5 * len(shares), 0.28 * MOST_FEATURES + 1), layout="constrained")
+    for axes, (task, of_task) in zip(figure.subplots(1, len(shares), squeeze=False)[0], shares.items(), strict=True):
+        names = list(of_task)[:MOST_FEATURES]
+        axes.barh(names, [of_task[name] for name in names], color="#2f6db5")
+        axes.invert_yaxis()
+        axes.set(title=f"{task}: what its trees look at", xlabel="share of the gain of all splits")
+        axes.grid(alpha=0.3, axis="x")
     return figure
 
 

@@ -9,6 +9,7 @@ rounds (1 to n_pruning) the one with the best metric becomes the task's mask; ro
 
 from conf import cli
 from conf.load import load_settings, model_for
+from conf.models import needs_masks
 from conf.paths import Paths, mask_version
 from conf.refusal import Refusal
 from etl.publish import is_published
@@ -21,7 +22,7 @@ def main() -> None:
     settings = load_settings(arguments.config)
     name = arguments.model or settings.ranker.model
     model = model_for(settings, name)
-    if model.family != "ranker" or not model.is_masked:
+    if not needs_masks(model):
         raise Refusal(
             f"model '{name}' uses no masks", where="--model", remedy="choose one with sharing = 'sparse_weight'"
         )

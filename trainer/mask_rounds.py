@@ -121,7 +121,7 @@ class Pruning:
             )
             train_pass(network, adam, groups, objective.steps, self.model.optimiser.batch_size, where, waiting)
         validation = self.paths.samples(self.validation_day)
-        metrics = metrics_by_task(predict(network, objective, validation, settings.features, where))
+        metrics = metrics_by_task(predict(network.eval(), objective, validation, settings.features, where))
         if metrics[task.name][task.metric] is None:
             raise Refusal(
                 f"{task.metric} of task {task.name} is undefined on the validation day",

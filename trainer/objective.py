@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from conf.models import RankerModel, TaggerModel, TaskSettings
+from conf.models import Conversion, RankerModel, TaggerModel, TaskSettings
 from conf.settings import Settings
 from etl.contract import columns_of, feature_columns, kind_label
 from trainer import chain
@@ -104,22 +104,22 @@ def _head_loss(head: Task, options: TaskSettings, logits: Logits, batch: Batch) 
     return options.weight * cross_entropy(logits[head.name], labels, weights)
 
 
-def _ctr_cvr(model: RankerModel) -> Objective:
+def ctr_cvr(conversion: Conversion, tasks: Mapping[str, TaskSettings] | None = None) -> Objective:
     """CTR over all impressions, CVR over the clicked ones, further kinds of action too; LT4REC section 2.1."""
-    kinds = [name for name in model.tasks if name not in ("ctr", "cvr")]
-    heads = (CTR, _cvr(model), *(Task(kind, kind_label(kind), kind_label(kind), "auc", True) for kind in kinds))
-    return apart(heads, model.tasks, composed=(_over_impressions("ctcvr", _cvr(model)),))
+    cvr, kinds = _cvr(conversion), [name for name in tasks or {} if name not in ("ctr", "cvr")]
+    heads = (CTR, cvr, *(Task(kind, kind_label(kind), kind_label(kind), "auc", True) for kind in kinds))
+    return apart(heads, tasks, composed=(_over_impressions("ctcvr", cvr),))
 
 
 def _esmm(model: RankerModel) -> Objective:
     """CTR and CTCVR = CTR * CVR learnt over all impressions, CVR only through them (ESM2 section 4.1.3)."""
-    cvr = _cvr(model)
+    cvr = _cvr(model.conversion)
     return _entire_space((CTR, cvr), (CTR, cvr, _over_impressions("ctcvr", cvr)), chain.independent, model)
 
 
 def _esm2(model: RankerModel) -> Objective:
     """Four heads, three losses over all impressions (ESM2 eq. 8 to 11)."""
-    cvr = _cvr(model)
+    cvr = _cvr(model.conversion)
     action = Task(chain.Y2, "action", "action", "auc", True)
     after = Task(chain.Y3, cvr.label, "converted", cvr.metric, cvr.higher_is_better, given=(("action", 1),))
     without = Task(chain.Y4, cvr.label, "converted", cvr.metric, cvr.higher_is_better, given=(("action", 0),))
@@ -152,8 +152,8 @@ def _entire_space(
 CTR = Task("ctr", "click", "click", "auc", True)
 
 
-def _cvr(model: RankerModel) -> Task:
-    if model.conversion == "share":
+def _cvr(conversion: Conversion) -> Task:
+    if conversion == "share":
         return Task("cvr", "conversion", "converted", "mse", False)
     return Task("cvr", "converted", "converted", "auc", True)
 
@@ -162,7 +162,11 @@ def _over_impressions(name: str, task: Task) -> Task:
     return Task(name, task.label, task.positive, "auc", True, entire_space=True)
 
 
-_RANKING: dict[str, Callable[[RankerModel], Objective]] = {"ctr_cvr": _ctr_cvr, "esmm": _esmm, "esm2": _esm2}
+_RANKING: dict[str, Callable[[RankerModel], Objective]] = {
+    "ctr_cvr": lambda model: ctr_cvr(model.conversion, model.tasks),
+    "esmm": _esmm,
+    "esm2": _esm2,
+}
 
 
 def tagging_heads(settings: Settings) -> tuple[Task, ...]:

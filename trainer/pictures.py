@@ -6,22 +6,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from torch import nn
 
 from etl.publish import is_published
 from trainer import figures, vocabulary
-from trainer.daily_run import DailyRun
+from trainer.family import DailyRun
 from trainer.predict import read_predictions
+from trainer.task_model import Predictor
 
 MOST_TAGS = 40
 
 
-def of_day(run: DailyRun, day: date, model: nn.Module) -> dict[str, Figure]:
+def of_day(run: DailyRun, day: date, model: Predictor) -> dict[str, Figure]:
     """name -> figure"""
-    shown = _OF_FAMILY[run.family](run, day, model)
+    shown = _OF_FAMILY[run.model.family](run, day, model)
     predictions = run.paths.predictions(run.family, run.name, day)
-    if is_published(predictions):
-        shown["next_day_calibration"] = figures.calibration_curve(deciles(read_predictions(predictions)))
+    if is_published(predictions) and (curves := deciles(read_predictions(predictions))):
+        shown["next_day_calibration"] = figures.calibration_curve(curves)
     return shown
 
 
@@ -35,8 +35,14 @@ def deciles(predictions: pd.DataFrame) -> dict[str, tuple[list[float], list[floa
     return curves
 
 
-def _of_ranker(run: DailyRun, day: date, model: nn.Module) -> dict[str, Figure]:
+def _of_ranker(run: DailyRun, day: date, model: Any) -> dict[str, Figure]:
     return {}
+
+
+def _of_gbdt(run: DailyRun, day: date, model: Any) -> dict[str, Figure]:
+    """What the trees of each task look at, when any could be grown."""
+    importance = model.importance()
+    return {"feature_importance": figures.feature_importance(importance)} if importance else {}
 
 
 def _of_tagger(run: DailyRun, day: date, model: Any) -> dict[str, Figure]:
@@ -50,4 +56,4 @@ def _of_tagger(run: DailyRun, day: date, model: Any) -> dict[str, Figure]:
     }
 
 
-_OF_FAMILY = {"ranker": _of_ranker, "tagger": _of_tagger}
+_OF_FAMILY = {"ranker": _of_ranker, "gbdt": _of_gbdt, "tagger": _of_tagger}

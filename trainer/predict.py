@@ -14,18 +14,17 @@ from etl.publish import file_hash, write_manifest
 from trainer.metrics import Metrics, evaluate
 from trainer.objective import Objective
 from trainer.reader import read
-from trainer.task_model import TaskModel
+from trainer.task_model import Predictor
 
 KEYS = ["impression_id", "user_id", "item_id", "domain"]
 CHUNK = 1024  # rows at once: their inputs and hidden layers lie in the processor's cache
 
 
 def predict(
-    model: TaskModel, objective: Objective, folder: Path, features: Sequence[Feature], device: torch.device
+    model: Predictor, objective: Objective, folder: Path, features: Sequence[Feature], device: torch.device
 ) -> pd.DataFrame:
     """Every row of samples/dt=D once for every target; columns of contract.PREDICTIONS."""
     frames = []
-    model.eval()
     with torch.inference_mode():
         for group in read(folder, features, keys=KEYS, labels=objective.label_columns, values=model.value_columns):
             chunks = [

@@ -1,11 +1,23 @@
 """What training, prediction and checkpoints know of a model."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from trainer.batch import Batch
 from trainer.parts.numbers import Statistics
+
+
+class Predictor(Protocol):
+    """What prediction knows of a model, whatever it is made of."""
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """Columns of samples that Batch.values has to hold."""
+
+    def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
+        """head -> float32 [B], for the heads asked for."""
 
 
 class TaskModel(nn.Module):

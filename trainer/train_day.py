@@ -1,13 +1,14 @@
-"""JOB: one day of incremental training, warm-started from the day before.
+"""JOB: one day of incremental training.
 
     python -m trainer.train_day --config conf/demo.toml --family ranker --day 2026-01-07
 
 First the model of the day before predicts the day (so every metric is out of sample), the predictions are stored, and
-only then it trains on the day's samples. Days since [training] start that have no model yet are trained first, in
-order: the model of a day depends on the samples from the start to that day, and on nothing else.
+only then the day is trained on: a network goes on from where it stood, trees are fit to all days so far. Days since
+[training] start that have no model yet are trained first, in order: the model of a day depends on the samples from the
+start to that day, and on nothing else.
 """
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,11 @@ from conf import cli
 from conf.load import load_settings
 from conf.refusal import Refusal
 from etl.publish import identity, is_published, publish, read_manifest
-from trainer import checkpoint, pictures, tracking, vocabulary
-from trainer.daily_run import DailyRun, add_model, open_run
-from trainer.loop import Pass, train_pass
+from trainer import pictures, tracking, vocabulary
+from trainer.daily_run import add_model, open_run
+from trainer.family import STEP, DailyRun, Learnt
 from trainer.metrics import flatten
-from trainer.optimiser import TaskOptimiser
 from trainer.predict import metrics_by_task, predict, write_predictions
-from trainer.reader import Waiting, read, value_statistics
-from trainer.seeding import seed_of
-
-STEP = timedelta(days=1)
 
 
 def main() -> None:
@@ -49,7 +45,7 @@ def train_missing(run: DailyRun, last: date, forced_from: date | None = None) ->
         target = run.paths.model(run.family, run.name, day)
         if is_published(target) and not (forced_from and day >= forced_from):
             if day == last:
-                run.load(day)
+                run.check(day)
                 print(f"{run.family} {run.name} {day}: present in {target}, nothing to do", flush=True)
             continue
         train(run, day)
@@ -57,30 +53,12 @@ def train_missing(run: DailyRun, last: date, forced_from: date | None = None) ->
 
 def train(run: DailyRun, day: date) -> None:
     """Predicts the day, trains on it, logs and publishes; the model is published last."""
-    paths, settings = run.paths, run.settings
-    samples = paths.samples(day)
+    paths, samples = run.paths, run.paths.samples(day)
     read_manifest(samples, remedy=f"build the samples: python -m etl.build_samples --day {day}")
     sizes = vocabulary.sizes(paths, day)
-    first = day == settings.training.start
-    metrics = {} if first else _predict_next_day(run, day)
-    model = run.build(sizes)
-    if first and model.value_columns:
-        model.scale(value_statistics(samples))
-    steps = run.objective.steps
-    adam = TaskOptimiser(model, [step.name for step in steps], run.model.optimiser)
-    previous = None if first else run.load(day - STEP)
-    if previous:
-        adam.restore(checkpoint.take_over(model, previous))
-    waiting = Waiting()
-    rows = read(
-        samples,
-        settings.features,
-        labels=run.objective.label_columns,
-        values=model.value_columns,
-        shuffle_seed=seed_of(settings.training.seed, "rows", day),
-        waiting=waiting,
-    )
-    done = train_pass(model, adam, rows, steps, run.model.optimiser.batch_size, run.device, waiting)
+    metrics = {} if day == run.settings.training.start else _predict_next_day(run, day)
+    learnt = run.learn(day, sizes)
+    done = learnt.done
     if unlearnt := [name for name, loss in done.losses.items() if not np.isfinite(loss)]:
         raise Refusal(
             f"the loss of {', '.join(unlearnt)} is not finite",
@@ -91,18 +69,13 @@ def train(run: DailyRun, day: date) -> None:
         **run.identity(day),
         "sizes": sizes,
         "samples": identity(samples),
-        "parent": identity(paths.model(run.family, run.name, day - STEP)) if previous else None,
         "metrics": metrics,
         "losses": done.losses,
-        "batches": done.batches,
         "rows": done.rows,
+        **learnt.made,
     }
-    _log(run, day, manifest, done, model)
-    publish(
-        paths,
-        paths.model(run.family, run.name, day),
-        lambda staging: checkpoint.save(staging, model, adam.state(), manifest),
-    )
+    _log(run, day, manifest, learnt)
+    publish(paths, paths.model(run.family, run.name, day), lambda staging: learnt.save(staging, manifest))
     print(
         f"{run.family} {run.name} {day}: {done.rows:,} rows in {done.seconds:.1f} s; {_sentence(metrics)}", flush=True
     )
@@ -126,16 +99,9 @@ def _predict_next_day(run: DailyRun, day: date) -> dict[str, Any]:
     return dict(metrics)
 
 
-def _log(run: DailyRun, day: date, manifest: dict[str, Any], done: Pass, model: Any) -> None:
-    tags = {"family": run.family, "model": run.name, "job": "train_day"}
-    model_settings = {k: v for k, v in manifest["model"].items() if k not in {"family", "optimiser", "tasks"}}
-    params = {
-        "model": run.name,
-        "seed": run.settings.training.seed,
-        "masks": manifest["masks"],
-        **model_settings,
-        **manifest["model"]["optimiser"],
-    }
+def _log(run: DailyRun, day: date, manifest: dict[str, Any], learnt: Learnt) -> None:
+    done, tags = learnt.done, {"family": run.family, "model": run.name, "job": "train_day"}
+    params = {"model": run.name, "seed": run.settings.training.seed, **run.model.choices()}
     history = tracking.history(run.settings, run.family, run.name, tags, params)
     step = (day - run.settings.training.start).days
     values = flatten(manifest["metrics"]) | {f"{task}_loss": loss for task, loss in done.losses.items()}
@@ -146,7 +112,7 @@ def _log(run: DailyRun, day: date, manifest: dict[str, Any], done: Pass, model: 
         today.params({**params, "day": day, "device": run.device.type})
         today.metrics(values | {"waiting_share": done.waiting_share, "seconds": done.seconds}, day, step)
         today.dataset(run.paths.samples(day), manifest["samples"], "training")
-        for name, figure in pictures.of_day(run, day, model).items():
+        for name, figure in pictures.of_day(run, day, learnt.model).items():
             today.figure(figure, name)
 
 
