@@ -82,6 +82,28 @@ def test_a_side_of_a_split_has_the_rows_it_must_have():
     assert logits(grown(batch, min_rows=101)[0], batch) == pytest.approx([0.0, 0.0])
 
 
+def test_a_tree_is_no_deeper_than_it_may_be():
+    # each split sets the highest group apart, so that its other side is the one to split again
+    batch = rows_of([1.0, 0.2, 0.08, 0.0], prices=[1.0, 2.0, 3.0, 4.0])
+    assert len(set(logits(grown(batch, depth=2)[0], batch))) == 3
+    assert len(set(logits(grown(batch, depth=3)[0], batch))) == 4
+
+
+def test_importance_of_a_feature_is_that_of_all_its_columns():
+    batch = rows_of([0.9, 0.6, 0.3], prices=[1.0, 2.0, 2.0])
+    batch = replace(batch, ids=torch.tensor([[2, 2], [2, 3], [3, 2]]).repeat_interleave(100, 0))
+    heads = ctr_cvr("yes_no").heads[:1]
+    model = GbdtModel(family="gbdt", **{**ONE_SPLIT, "trees": 3})
+    trees, _ = grow([batch], heads, Columns.of([TAG, PRICE], SIZES), model, seed=0, threads=1)
+    first, second, price = trees.boosters["ctr"].feature_importance("gain")
+    assert first > 0 and second > 0
+    shares = trees.importance()["ctr"]
+    assert shares == {
+        "tag": pytest.approx((first + second) / (first + second + price)),
+        "price": pytest.approx(price / (first + second + price)),
+    }
+
+
 def test_cvr_learns_from_clicked_rows_whose_conversion_is_known():
     batch = rows_of([0.75, 0.25, 1.0], ages=[2, 3, 3], label="converted")
     batch.labels["conversion_defined"][200:] = 0
@@ -224,6 +246,16 @@ def test_the_model_file_says_what_the_paper_says():
     paper = {"trees": 150, "depth": 8, "min_rows": 20, "row_share": 0.6, "feature_share": 0.6}
     assert paper.items() <= load_model("gbdt").model_dump().items()
     assert GbdtModel(family="gbdt") == load_model("gbdt")
+
+
+def test_lightgbm_was_told_all_of_it(settings, run):
+    (day,) = publish_days(settings, 1)
+    train(run, day)
+    text = (run.paths.model("ranker", "gbdt", day) / "cvr.txt").read_text()
+    told = {"objective": "cross_entropy", "num_iterations": 150, "max_depth": 8, "num_leaves": 256}
+    told |= {"min_data_in_leaf": 20, "bagging_fraction": 0.6, "bagging_freq": 1, "feature_fraction": 0.6}
+    told |= {"learning_rate": 0.05, "deterministic": 1, "force_row_wise": 1, "num_threads": 1}
+    assert [line for name, value in told.items() if (line := f"[{name}: {value}]") not in text.splitlines()] == []
 
 
 def test_it_is_compared_like_any_other_model_and_logged(settings, monkeypatch):
