@@ -48,7 +48,7 @@ def load_settings(path: str | Path) -> Settings:
 def model_for(settings: Settings, name: str, used_in: Path | None = None) -> Model:
     """The model, held against the run that it is to be part of; raises Refusal when they do not fit."""
     model, where = load_model(name, used_in), MODELS / f"{name}.toml"
-    if model.family != "ranker":
+    if model.family == "gbdt":
         return model
     kinds = settings.labels.kinds
     if unknown := [kind for kind in model.kinds if kind not in kinds]:
@@ -58,7 +58,7 @@ def model_for(settings: Settings, name: str, used_in: Path | None = None) -> Mod
             remedy=f"add it to its [labels] kinds (now: {', '.join(kinds) or 'none'}), or take the task out",
         )
     crossed = [feature.name for feature in settings.features if feature.kind == "numeric" and feature.cross]
-    if model.numeric == "tanh" and crossed:
+    if model.family == "ranker" and model.numeric == "tanh" and crossed:
         raise Refusal(
             f"numeric = 'tanh': the run file has feature '{crossed[0]}' in the cross, where only embeddings are",
             where=where,

@@ -36,34 +36,20 @@ class ModelFile(Section):
 
 
 Sharing = Literal["single", "hard", "moe", "mmoe", "cgc", "sparse_weight", "sparse_neuron"]
-MASKED: tuple[Sharing, ...] = ("sparse_weight", "sparse_neuron")
-GATED: tuple[Sharing, ...] = ("moe", "mmoe", "cgc")
-
+MASKED = ("sparse_weight", "sparse_neuron")
+GATED = ("moe", "mmoe", "cgc")
 Conversion = Literal["share", "yes_no"]
 
 
-class RankerModel(ModelFile):
-    section = "ranker"
-    family: Literal["ranker"]
-    sharing: Sharing = Field(
+class Layers(ModelFile):
+    """Fully connected layers between embeddings and outputs, and how the tasks share them."""
+
+    sharing: Sharing | Literal["assigned"] = Field(
         description="single: a network a task, embeddings included; hard: shared embedding and bottom, own towers;"
         " moe, mmoe, cgc: experts as bottom, mixed by one gate, a gate a task, or a gate a task over shared and own"
         " experts; sparse_weight, sparse_neuron: sNET under task masks of single weights or of whole neurons"
     )
-    objective: Literal["ctr_cvr", "esmm", "esm2"] = Field(
-        "ctr_cvr", description="ctr_cvr: a loss a task; esmm, esm2: losses over all impressions, composed of heads"
-    )
-    conversion: Conversion = Field(
-        "share", description="what CVR learns: the conversion's value in [0, 1], or whether it converted"
-    )
     embedding_dim: int = Field(16, ge=1)
-    exclusive_dim: int = Field(0, ge=0, description="width of a further embedding that a head shares with no other")
-    exclusive: list[str] = Field(default_factory=list, description="heads that have one (multi-view)")
-    numeric: Literal["bucketed", "tanh"] = Field(
-        "bucketed",
-        description="a numeric feature is the embedding of its bucket, or one number tanh((v - mean) / std), ESM2 eq."
-        " 17, with mean and std of the [training] start day",
-    )
     hidden: list[int] = Field([256, 128, 64], min_length=1, description="widths of the hidden layers")
     shared_layers: int = Field(
         0, ge=0, description="hidden layers of the bottom (hard) or of an expert (moe, mmoe, cgc); towers have the rest"
@@ -74,6 +60,55 @@ class RankerModel(ModelFile):
         None, description="suffix of the [masks] version, for a network of its own shape; models may share masks"
     )
     optimiser: Optimiser = Optimiser()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Outputs of the network, in order."""
+        raise NotImplementedError  # every family says it for itself
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of action that are tasks of their own."""
+        raise NotImplementedError
+
+    @property
+    def is_masked(self) -> bool:
+        return self.sharing in MASKED
+
+    @model_validator(mode="after")
+    def _layers_fit_the_sharing(self) -> "Layers":
+        if self.shared_layers > len(self.hidden):
+            raise ValueError(f"shared_layers = {self.shared_layers} but there are {len(self.hidden)} hidden layers")
+        if self.shared_layers and self.sharing not in ("hard", *GATED):
+            raise ValueError(f"shared_layers goes with sharing = 'hard', 'moe', 'mmoe' or 'cgc', not '{self.sharing}'")
+        if (self.sharing in GATED) != (self.experts > 0):
+            raise ValueError("experts > 0 goes with sharing = 'moe', 'mmoe' or 'cgc', and only with them")
+        if self.sharing in GATED and not self.shared_layers:
+            raise ValueError(f"sharing = '{self.sharing}' needs shared_layers: the layers of an expert")
+        if (self.sharing == "cgc") != (self.own_experts > 0):
+            raise ValueError("own_experts > 0 goes with sharing = 'cgc', and only with it")
+        if self.masks and not self.is_masked:
+            raise ValueError("masks goes with sharing = 'sparse_weight' or 'sparse_neuron', and only with them")
+        return self
+
+
+class RankerModel(Layers):
+    section = "ranker"
+    family: Literal["ranker"]
+    sharing: Sharing
+    objective: Literal["ctr_cvr", "esmm", "esm2"] = Field(
+        "ctr_cvr", description="ctr_cvr: a loss a task; esmm, esm2: losses over all impressions, composed of heads"
+    )
+    conversion: Conversion = Field(
+        "share", description="what CVR learns: the conversion's value in [0, 1], or whether it converted"
+    )
+    exclusive_dim: int = Field(0, ge=0, description="width of a further embedding that a head shares with no other")
+    exclusive: list[str] = Field(default_factory=list, description="heads that have one (multi-view)")
+    numeric: Literal["bucketed", "tanh"] = Field(
+        "bucketed",
+        description="a numeric feature is the embedding of its bucket, or one number tanh((v - mean) / std), ESM2 eq."
+        " 17, with mean and std of the [training] start day",
+    )
     tasks: dict[Name, TaskSettings] = Field(
         default_factory=dict,
         description="by loss: ctr, cvr (ctr_cvr), ctr, ctcvr (esmm), ctr, ctavr, ctcvr (esm2); with ctr_cvr a kind of"
@@ -94,26 +129,6 @@ class RankerModel(ModelFile):
     def kinds(self) -> tuple[str, ...]:
         """Kinds of action that are tasks of their own."""
         return tuple(name for name in self.tasks if name not in _LOSSES[self.objective])
-
-    @property
-    def is_masked(self) -> bool:
-        return self.sharing in MASKED
-
-    @model_validator(mode="after")
-    def _layers_fit_the_sharing(self) -> "RankerModel":
-        if self.shared_layers > len(self.hidden):
-            raise ValueError(f"shared_layers = {self.shared_layers} but there are {len(self.hidden)} hidden layers")
-        if self.shared_layers and self.sharing not in ("hard", *GATED):
-            raise ValueError(f"shared_layers goes with sharing = 'hard', 'moe', 'mmoe' or 'cgc', not '{self.sharing}'")
-        if (self.sharing in GATED) != (self.experts > 0):
-            raise ValueError("experts > 0 goes with sharing = 'moe', 'mmoe' or 'cgc', and only with them")
-        if self.sharing in GATED and not self.shared_layers:
-            raise ValueError(f"sharing = '{self.sharing}' needs shared_layers: the layers of an expert")
-        if (self.sharing == "cgc") != (self.own_experts > 0):
-            raise ValueError("own_experts > 0 goes with sharing = 'cgc', and only with it")
-        if self.masks and not self.is_masked:
-            raise ValueError("masks goes with sharing = 'sparse_weight' or 'sparse_neuron', and only with them")
-        return self
 
     @model_validator(mode="after")
     def _tasks_fit_the_objective(self) -> "RankerModel":
@@ -154,28 +169,82 @@ class GbdtModel(ModelFile):
     learning_rate: float = Field(0.05, gt=0, le=1, description="not in the paper")
 
 
-class TaggerModel(ModelFile):
+class TaggerModel(Layers):
+    """Two towers: users and tags. With virtual kernels the user's is MVKE's; else one vector a user and task."""
+
     section = "tagger"
     family: Literal["tagger"]
-    experts: int = Field(5, ge=1, description="K, the number of virtual kernels and VKEs")
-    assignment: dict[Literal["interest", "intention"], list[int]] = Field(
-        description="task -> its VKEs, counted from 1 (MVKE section 4.2: interest 1-3, intention 2-5)"
+    sharing: Sharing | Literal["assigned"] = Field(
+        description="of the user tower, as for rankers; assigned: MVKE, each task the VKEs that [assignment] gives it."
+        " With virtual kernels: single, assigned, or sparse_weight (masks over the weights of the VKEs)"
     )
-    embedding_dim: int = Field(16, ge=1)
+    tasks: list[Name] = Field(
+        ["interest", "intention"], min_length=1, description="interest, intention, and kinds of action after a click"
+    )
+    interaction: Literal["none", "fm"] = Field(
+        "none", description="fm: the products of all pairs of user fields, added up (DeepFM), beside the fields"
+    )
+    virtual_kernels: int = Field(0, ge=0, description="K, the number of virtual kernels and VKEs; 0: no MVKE")
+    hidden: list[int] = Field([64], description="of the user tower, or of every VKE above its attention (eq. 6)")
+    assignment: dict[Name, list[int]] = Field(
+        default_factory=dict, description="task -> its VKEs, from 1 (MVKE section 4.2: interest 1-3, intention 2-5)"
+    )
     attention_dim: int = Field(16, ge=1, description="d_K of eq. 5 and 7")
+    attention: Literal["plain", "residual"] = Field(
+        "plain", description="plain: eq. 5; residual: the virtual kernel added to it, and the sum layer-normalised"
+    )
+    gate: Literal["projected", "product"] = Field(
+        "projected", description="query and key of eq. 7 through a layer each, or the bare tag vector and kernels"
+    )
     output_dim: int = Field(32, ge=1, description="D, width of user and tag vectors")
-    hidden: list[int] = Field([64], description="widths of the layers that follow the attention in a VKE (eq. 6)")
     scale: Literal["one", "learned"] = Field("one", description="p = sigmoid(scale * cos), eq. 2; one as in the paper")
-    optimiser: Optimiser = Optimiser()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return tuple(self.tasks)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(name for name in self.tasks if name not in ("interest", "intention"))
+
+    def experts_of(self, task: str) -> tuple[int, ...]:
+        """The VKEs that serve a task, from 0."""
+        return tuple(k - 1 for k in self.assignment.get(task, range(1, self.virtual_kernels + 1)))
+
+    @model_validator(mode="after")
+    def _tower_fits(self) -> "TaggerModel":
+        if len(set(self.tasks)) < len(self.tasks):
+            raise ValueError(f"tasks = {self.tasks}: name each once")
+        if self.virtual_kernels and self.sharing not in ("single", "assigned", "sparse_weight"):
+            raise ValueError(
+                f"virtual_kernels goes with sharing = 'single', 'assigned' or 'sparse_weight', not '{self.sharing}'"
+            )
+        if not self.virtual_kernels:
+            if self.sharing == "assigned":
+                raise ValueError("sharing = 'assigned' needs virtual_kernels: how many VKEs there are")
+            if not self.hidden:
+                raise ValueError("hidden is empty: only a VKE does without hidden layers")
+            if (self.attention, self.gate) != ("plain", "projected"):
+                raise ValueError("attention and gate go with virtual_kernels, and only with them")
+        if self.gate == "product" and self.attention_dim != self.output_dim:
+            raise ValueError(
+                f"gate = 'product' multiplies tag vectors and kernels: attention_dim = {self.attention_dim}"
+                f" must be output_dim = {self.output_dim}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _assignment_fits(self) -> "TaggerModel":
-        if set(self.assignment) != {"interest", "intention"}:
-            raise ValueError("[assignment] needs both tasks: interest and intention")
+        if (self.sharing == "assigned") != bool(self.assignment):
+            raise ValueError("[assignment] goes with sharing = 'assigned', and only with it")
+        if self.assignment and set(self.assignment) != set(self.tasks):
+            raise ValueError(f"[assignment] is of {', '.join(self.assignment)}: give each of {', '.join(self.tasks)}")
         for task, experts in self.assignment.items():
-            if not experts or len(set(experts)) < len(experts) or not set(experts) <= set(range(1, self.experts + 1)):
+            allowed = set(range(1, self.virtual_kernels + 1))
+            if not experts or len(set(experts)) < len(experts) or not set(experts) <= allowed:
                 raise ValueError(
-                    f"[assignment] {task} = {experts}: name each VKE once, from 1 to experts = {self.experts}"
+                    f"[assignment] {task} = {experts}: name each VKE once, from 1 to virtual_kernels ="
+                    f" {self.virtual_kernels}"
                 )
         return self
 
@@ -184,6 +253,6 @@ RankingModel = RankerModel | GbdtModel
 Model = Annotated[RankingModel | TaggerModel, Field(discriminator="family")]
 
 
-def needs_masks(model: Model) -> TypeGuard[RankerModel]:
+def needs_masks(model: Model) -> TypeGuard[RankerModel | TaggerModel]:
     """Is it a network under task masks, which have to be found before it is trained?"""
-    return model.family == "ranker" and model.is_masked
+    return model.family != "gbdt" and model.is_masked

@@ -5,7 +5,8 @@ MVKE's user vector for tag t is u_t = sum_k a_tk V_k (eq. 7), with a gate a that
     u_t . e_t = [V_1 .. V_K] . (a_t outer e_t)                 a product [U, K*D] @ [K*D, T]
     |u_t|^2   = sum_ij a_ti a_tj (V_i . V_j)                   a product [U, K(K+1)/2] @ [K(K+1)/2, T]
 
-and cos(u_t, e_t) follows exactly, without a vector for each pair of user and tag.
+and cos(u_t, e_t) follows exactly, without a vector for each pair of user and tag. Where a user has one vector, K = 1,
+its gate is 1 and so are all squares: the first product is all there is.
 """
 
 from collections.abc import Sequence
@@ -23,15 +24,13 @@ SMALLEST_NORM = 1e-8
 
 @dataclass(frozen=True)
 class TaskMatrices:
-    """Everything about T tags for one task, K of whose experts serve it.
+    """Everything about T tags for one task, for which a user has K vectors.
 
-    experts: the K experts, counted from 0.
     products: float32 [K*D, T], column t is a_t outer e_t / |e_t|.
     squares: float64 [K(K+1)/2, T], over the pairs i <= j: a_ti * a_tj, doubled where i < j.
     scale: the factor between cosine and logit.
     """
 
-    experts: tuple[int, ...]
     products: Tensor
     squares: Tensor
     scale: float
@@ -53,20 +52,20 @@ def export(tagger: Tagger, tag_ids: Sequence[int]) -> Export:
     tagger.eval()
     ids = torch.tensor(list(tag_ids), dtype=torch.int64)
     with torch.inference_mode():
-        vectors = tagger.tag_vectors(tagger.single_tags(ids))
-        unit = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
-        scale = float(tagger.score.scale())
-        tasks = {
-            task: task_matrices(tagger.gate(vectors, task), unit, tagger.experts_of[task], scale)
-            for task in tagger.heads
-        }
+        single = tagger.single_tags(ids)
+        tasks = {task: _of_task(tagger, task, tagger.tag_vectors(single, task)) for task in tagger.heads}
     return Export(tagger, ids, tasks)
 
 
-def task_matrices(gates: Tensor, unit_tags: Tensor, experts: tuple[int, ...], scale: float) -> TaskMatrices:
+def _of_task(tagger: Tagger, task: str, tags: Tensor) -> TaskMatrices:
+    unit = tags / tags.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
+    return task_matrices(tagger.gate(tags, task), unit, float(tagger.of(task).score.scale()))
+
+
+def task_matrices(gates: Tensor, unit_tags: Tensor, scale: float) -> TaskMatrices:
     """Gates [T, K] and tag vectors of length 1 [T, D] -> the two matrices."""
     products = (gates.unsqueeze(2) * unit_tags.unsqueeze(1)).flatten(1).T.contiguous()
-    first, second = torch.triu_indices(len(experts), len(experts))
+    first, second = torch.triu_indices(gates.shape[1], gates.shape[1])
     exact = gates.double()
     squares = exact[:, first] * exact[:, second] * torch.where(first == second, 1.0, 2.0).double()
-    return TaskMatrices(experts, products, squares.T.contiguous(), scale)
+    return TaskMatrices(products, squares.T.contiguous(), scale)

@@ -35,19 +35,22 @@ class Space:
 
 
 def cosines(vectors: Tensor, matrices: TaskMatrices, space: Space | None = None) -> Tensor:
-    """VKE outputs of the task's experts [U, K, D] -> cos(E_u for tag t, E_t) [U, T], by the two products.
+    """The users' vectors [U, K, D] -> cos(E_u for tag t, E_t) [U, T], by the two products, or one where K is 1.
 
     With space, the result lies in it and is gone with the next call.
     """
-    users = len(vectors)
+    users, count, _ = vectors.shape
     space = space or Space(users, matrices.products.shape[1])
     dots = torch.mm(vectors.flatten(1), matrices.products, out=space.dots[:users])
     # in double precision: where a user's vectors nearly cancel, the square loses twice the digits that the vector does
     exact = vectors.double()
-    first, second = torch.triu_indices(len(matrices.experts), len(matrices.experts))
+    first, second = torch.triu_indices(count, count)
     gram = (exact @ exact.transpose(1, 2))[:, first, second]
-    squares = torch.mm(gram, matrices.squares, out=space.squares[:users])
-    norms = space.norms[:users].copy_(squares)  # rounded after all has cancelled that can
+    if count == 1:
+        norms = gram.float()  # for every tag
+    else:
+        squares = torch.mm(gram, matrices.squares, out=space.squares[:users])
+        norms = space.norms[:users].copy_(squares)  # rounded after all has cancelled that can
     return dots.div_(norms.clamp_(min=SMALLEST_NORM**2).sqrt_())
 
 
@@ -59,7 +62,7 @@ def top_tags(export: Export, ids: Tensor, task: str, top_k: int, min_score: floa
     parts = []
     with torch.inference_mode():
         for start in range(0, len(ids), batch):
-            vectors = export.tagger.user_vectors(ids[start : start + batch], matrices.experts)
+            vectors = export.tagger.user_vectors(ids[start : start + batch], task)
             cosine, tag = best(cosines(vectors, matrices, space), top_k)
             score = torch.sigmoid(matrices.scale * cosine)
             user, place = (score >= min_score).nonzero(as_tuple=True)

@@ -10,10 +10,14 @@ from conf.refusal import Refusal
 from trainer.model import build
 
 RUN_FILES = {"demo.toml", "kuairand.toml", "shop.toml"}
-MODEL_FILES = {
+TAGGERS = {
+    "mvke", "mvke_st", "mvke_sparse", "two_tower", "two_tower_hard", "two_tower_moe", "two_tower_mmoe", "two_tower_cgc",
+    "two_tower_sparse",
+}  # fmt: skip
+MODEL_FILES = TAGGERS | {
     "single", "hard", "sparse_weight", "s_neuron", "s_weight_taskbalance", "s_weight_gradientconflict",
     "s_weight_multiview", "s_weight_biggernet", "s_weight_tuning", "moe", "mmoe", "cgc", "dnn", "dnn_os", "esmm",
-    "esm2", "esm2_tanh", "sparse_esm2", "sparse_more_tasks", "gbdt", "mvke",
+    "esm2", "esm2_tanh", "sparse_esm2", "sparse_more_tasks", "gbdt",
 }  # fmt: skip
 NETWORKS = MODEL_FILES - {"gbdt"}
 
@@ -38,7 +42,11 @@ def test_every_network_builds_under_every_run_file(name, model):
     sizes = {feature.name: 5 + len(feature.boundaries) for feature in settings.features}
     network = build(load_model(model), settings, sizes)
     of_esm2 = ("ctr", "action", "cvr_after_action", "cvr_without_action")
-    others = {"mvke": ("interest", "intention"), "esm2": of_esm2, "esm2_tanh": of_esm2, "sparse_esm2": of_esm2}
+    others = dict.fromkeys(TAGGERS, ("interest", "intention")) | {
+        "esm2": of_esm2,
+        "esm2_tanh": of_esm2,
+        "sparse_esm2": of_esm2,
+    }
     others["sparse_more_tasks"] = ("ctr", "cvr", "like", "follow")
     assert network.heads == others.get(model, ("ctr", "cvr"))
 
@@ -56,6 +64,8 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
         "s_weight_biggernet": "biggernet",
         "sparse_esm2": "esm2",
         "sparse_more_tasks": "more_tasks",
+        "two_tower_sparse": "two_tower",
+        "mvke_sparse": "mvke",
     }
 
 
@@ -110,8 +120,8 @@ def test_an_override_of_nothing_is_refused(monkeypatch):
         ("single", "hidden", "shared_layers = 1\nhidden", "shared_layers goes with sharing = 'hard', 'moe'"),
         ("hard", "shared_layers = 1", "shared_layers = 3", "shared_layers = 3 but there are 2 hidden layers"),
         ("single", 'sharing = "single"', 'sharing = "soft"', "'soft'"),
-        ("mvke", "interest = [1, 2, 3]", "interest = [1, 6]", "name each VKE once, from 1 to experts = 5"),
-        ("mvke", "interest = [1, 2, 3]", "", "needs both tasks"),
+        ("mvke", "interest = [1, 2, 3]", "interest = [1, 6]", "name each VKE once, from 1 to virtual_kernels = 5"),
+        ("mvke", "interest = [1, 2, 3]", "", "give each of interest, intention"),
         ("gbdt", "depth = 8", "dept = 8", r"unknown key 'gbdt.dept'; did you mean 'depth'\?"),
         ("gbdt", "row_share = 0.6", "row_share = 1.2", "row_share.*less than or equal to 1"),
     ],

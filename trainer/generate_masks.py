@@ -27,7 +27,7 @@ def main() -> None:
             f"model '{name}' uses no masks", where="--model", remedy="choose one with sharing = 'sparse_weight'"
         )
     version = mask_version(settings.masks.version, model.masks, settings.training.seed)
-    target = Paths(settings.lake.root).masks("ranker", version)
+    target = Paths(settings.lake.root).masks(model.section, version)
     if is_published(target) and not arguments.force:
         print(f"masks {version}: present in {target}, nothing to do", flush=True)
         return

@@ -3,7 +3,7 @@
 import shutil
 from functools import partial
 
-from conf.models import RankerModel
+from conf.models import RankerModel, TaggerModel
 from conf.paths import Paths
 from conf.settings import Settings
 from etl.publish import publish
@@ -14,13 +14,13 @@ from trainer.objective import objective_of
 from trainer.task import Task
 
 
-def generate(settings: Settings, model: RankerModel, name: str) -> None:
+def generate(settings: Settings, model: RankerModel | TaggerModel, name: str) -> None:
     """Runs all rounds of all tasks, logs them, publishes the masks."""
     paths = Paths(settings.lake.root)
     version = mask_store.version(settings, model)
     pruning = Pruning(settings, model)
     day = pruning.validation_day
-    tags = {"family": "ranker", "model": name, "job": "generate_masks", "version": version}
+    tags = {"family": model.section, "model": name, "job": "generate_masks", "version": version}
     params = {
         "model": name,
         "seed": settings.training.seed,
@@ -72,5 +72,5 @@ def generate(settings: Settings, model: RankerModel, name: str) -> None:
             "overlap": shares,
         }
         publish(paths, mask_store.folder(settings, model), partial(mask_store.write, masks=masks, manifest=content))
-    shutil.rmtree(paths.mask_rounds("ranker", version))
+    shutil.rmtree(paths.mask_rounds(model.section, version))
     print(f"masks {version}: best rounds {numbers}, published in {mask_store.folder(settings, model)}", flush=True)

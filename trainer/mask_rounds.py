@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from conf.models import RankerModel
+from conf.models import RankerModel, TaggerModel
 from conf.paths import Paths
 from conf.refusal import Refusal
 from conf.settings import Settings
@@ -20,10 +20,10 @@ from trainer.device import device
 from trainer.loop import train_pass
 from trainer.mask import PRUNE, Mask
 from trainer.metrics import flatten
+from trainer.model import build, mask_shapes
 from trainer.objective import apart
 from trainer.optimiser import TaskOptimiser
 from trainer.predict import metrics_by_task, predict
-from trainer.ranker import build, snet_shapes, snet_weights
 from trainer.reader import Waiting, read, value_statistics
 from trainer.seeding import seed_of
 from trainer.task import Task
@@ -50,7 +50,7 @@ class Round:
 @dataclass(frozen=True)
 class Pruning:
     settings: Settings
-    model: RankerModel
+    model: RankerModel | TaggerModel
 
     @cached_property
     def paths(self) -> Paths:
@@ -83,7 +83,7 @@ class Pruning:
     def rounds(self, task: Task) -> Iterator[Round]:
         """Rounds 0 (nothing pruned) to n_pruning of one task; finished ones are read back."""
         mask = Mask(
-            {n: torch.ones(shape, dtype=torch.bool) for n, shape in snet_shapes(self.model, self.settings).items()}
+            {n: torch.ones(shape, dtype=torch.bool) for n, shape in mask_shapes(self.model, self.settings).items()}
         )
         for number in range(self.settings.masks.rounds + 1):
             target = self._folder(task, number)
@@ -103,7 +103,7 @@ class Pruning:
         where = device(settings.training)
         sizes = vocabulary.sizes(self.paths, self.training_days[-1])
         masks = dict.fromkeys(self.model.heads, mask)
-        network = build(self.model, settings, sizes, settings.training.seed, masks).to(where)
+        network = build(self.model, settings, sizes, masks).to(where)
         if network.value_columns:
             network.scale(value_statistics(self.paths.samples(settings.training.start)))
         objective = apart((task,))
@@ -128,7 +128,8 @@ class Pruning:
                 where=validation,
                 remedy="choose other [masks] train_days, so that the day after holds both classes",
             )
-        return flatten(metrics), snet_weights(network)
+        weights = {name: weight.detach().cpu() for name, weight in network.masked_weights().items()}
+        return flatten(metrics), weights
 
     def _is_kept(self, target: Path) -> bool:
         if not is_published(target):
@@ -137,7 +138,7 @@ class Pruning:
         return all(manifest.get(key) == value for key, value in self.made_from.items())
 
     def _folder(self, task: Task, number: int) -> Path:
-        kept = self.paths.mask_rounds("ranker", mask_store.version(self.settings, self.model))
+        kept = self.paths.mask_rounds(self.model.section, mask_store.version(self.settings, self.model))
         return kept / task.name / f"round={number}"
 
     def _samples(self, day: date) -> str:

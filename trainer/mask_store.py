@@ -6,22 +6,22 @@ from typing import Any
 
 import torch
 
-from conf.models import RankerModel
+from conf.models import RankerModel, TaggerModel
 from conf.paths import Paths, mask_version
 from conf.settings import Settings
 from etl.publish import read_manifest, write_manifest
 from trainer.mask import Mask, check_architecture, identity
-from trainer.ranker import snet_shapes
+from trainer.model import mask_shapes
 
 FILE = "masks.pt"
 
 
-def version(settings: Settings, model: RankerModel) -> str:
+def version(settings: Settings, model: RankerModel | TaggerModel) -> str:
     return mask_version(settings.masks.version, model.masks, settings.training.seed)
 
 
-def folder(settings: Settings, model: RankerModel) -> Path:
-    return Paths(settings.lake.root).masks("ranker", version(settings, model))
+def folder(settings: Settings, model: RankerModel | TaggerModel) -> Path:
+    return Paths(settings.lake.root).masks(model.section, version(settings, model))
 
 
 def write(staging: Path, masks: Mapping[str, Mask], manifest: Mapping[str, Any]) -> None:
@@ -37,9 +37,9 @@ def read(published: Path, remedy: str) -> tuple[dict[str, Mask], dict[str, Any]]
     return masks, manifest
 
 
-def load_for(settings: Settings, model: RankerModel) -> dict[str, Mask]:
+def load_for(settings: Settings, model: RankerModel | TaggerModel) -> dict[str, Mask]:
     """The published masks, checked against the model they are to be used with; raises Refusal."""
     where = folder(settings, model)
     masks, _ = read(where, remedy="make them first: python -m trainer.generate_masks")
-    check_architecture(masks, set(model.heads), snet_shapes(model, settings), where)
+    check_architecture(masks, set(model.heads), mask_shapes(model, settings), where)
     return masks

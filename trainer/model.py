@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+from torch import nn
+
 from conf.models import RankerModel, TaggerModel
+from conf.refusal import Refusal
 from conf.settings import Settings
 from trainer import ranker, tagger
 from trainer.mask import Mask
@@ -15,8 +18,24 @@ def build(
     sizes: Mapping[str, int],
     masks: Mapping[str, Mask] | None = None,
 ) -> TaskModel:
-    """A freshly initialised network for vocabularies of the given sizes."""
+    """A freshly initialised network for vocabularies of the given sizes.
+
+    Raises Refusal when a task has a name that modules cannot have.
+    """
+    for kind in model.kinds:
+        if kind == ranker.SHARED or hasattr(nn.ModuleDict(), kind) or hasattr(nn.ParameterDict(), kind):
+            raise Refusal(
+                f"[tasks] {kind}: PyTorch's modules use that name themselves",
+                where="the model file",
+                remedy="rename that action in its log, or take the task out",
+            )
     seed = settings.training.seed
     if model.family == "ranker":
         return ranker.build(model, settings, sizes, seed, masks)
-    return tagger.build(model, settings, dict(sizes), seed)
+    return tagger.build(model, settings, sizes, seed, masks)
+
+
+def mask_shapes(model: RankerModel | TaggerModel, settings: Settings) -> dict[str, list[int]]:
+    """Layer -> shape of the weights that task masks cover; no vocabulary is needed to know them."""
+    smallest = {feature.name: 2 for feature in settings.features}
+    return {name: list(weight.shape) for name, weight in build(model, settings, smallest).masked_weights().items()}

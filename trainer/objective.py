@@ -61,7 +61,7 @@ class Objective:
 
 def objective_of(model: RankerModel | TaggerModel, settings: Settings) -> Objective:
     if model.family == "tagger":
-        return apart(tagging_heads(settings))
+        return apart(tagging_heads(model, settings))
     return _RANKING[model.objective](model)
 
 
@@ -169,15 +169,15 @@ _RANKING: dict[str, Callable[[RankerModel], Objective]] = {
 }
 
 
-def tagging_heads(settings: Settings) -> tuple[Task, ...]:
-    """Interest: is an item of these tags clicked; intention: does the click convert. MVKE section 3.1.
+def tagging_heads(model: TaggerModel, settings: Settings) -> tuple[Task, ...]:
+    """Interest: is an item of these tags clicked; intention: does the click convert (MVKE section 3.1).
+
+    A kind of action is a task too: does it follow the click (section 4.2, "users' more various actions").
 
     Impressions of items without any known tag say nothing about tags: they are neither learnt from nor counted.
     """
     tag = next(f for f in settings.features if f.name == settings.tagger.tag_feature)
     columns = columns_of(settings.features)
     tags = tuple(columns.index(column) for column in feature_columns(tag))
-    return (
-        Task("interest", "click", "click", "auc", True, needs_value=tags),
-        Task("intention", "converted", "converted", "auc", True, needs_value=tags),
-    )
+    labels = {"interest": "click", "intention": "converted", **{kind: kind_label(kind) for kind in model.kinds}}
+    return tuple(Task(name, labels[name], labels[name], "auc", True, needs_value=tags) for name in model.tasks)

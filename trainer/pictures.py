@@ -53,6 +53,7 @@ def _of_tagger(run: DailyRun, day: date, model: Any) -> dict[str, Figure]:
     return {
         f"gate_weights_{task}": figures.gate_heatmap(weights, [names[n] for n in ids], task)
         for task, weights in gates.items()
+        if weights.shape[1] > 1
     }
 
 

@@ -1,22 +1,22 @@
 """The ranker: embedding, cross, and a network above whose sharing the model file chooses."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from conf.models import GATED, RankerModel
-from conf.refusal import Refusal
+from conf.models import RankerModel
 from conf.settings import Feature, Settings
 from etl.contract import columns_of
 from trainer.batch import Batch
 from trainer.mask import Mask
 from trainer.parts.cross import Cross
 from trainer.parts.embedding import Embedding
-from trainer.parts.experts import Experts
+from trainer.parts.network import network
 from trainer.parts.numbers import Numbers, Statistics
-from trainer.parts.sharing import SparseSharing, Towers
+from trainer.parts.sharing import SparseSharing
 from trainer.task_model import TaskModel
 
 SHARED = "shared"
@@ -56,10 +56,13 @@ class Ranker(TaskModel):
         if self.numbers:
             self.numbers.scale(statistics)
 
+    def masked_weights(self) -> dict[str, Tensor]:
+        return cast(SparseSharing, self.network).masked_weights()
+
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         for x, seen_by in self._inputs(batch, heads):
-            found |= self.network(x, seen_by)
+            found |= {head: output.squeeze(-1) for head, output in self.network(x, seen_by).items()}
         return found
 
     def _inputs(self, batch: Batch, heads: Sequence[str]) -> Iterator[tuple[Tensor, list[str]]]:
@@ -93,33 +96,10 @@ def _embedded(model: RankerModel, settings: Settings) -> list[Feature]:
     return [feature for feature in settings.features if model.numeric == "bucketed" or feature.kind != "numeric"]
 
 
-def snet_shapes(model: RankerModel, settings: Settings) -> dict[str, list[int]]:
-    """Layer -> [out, in] of the weights that masks cover, known without building the network."""
-    widths = [network_width(model, settings), *model.hidden, 1]
-    return {f"layer{n}": [widths[n + 1], widths[n]] for n in range(len(widths) - 1)}
-
-
-def snet_weights(ranker: Ranker) -> dict[str, Tensor]:
-    """Layer -> the weights that masks cover, on the CPU."""
-    return {
-        name: weight.detach().cpu() for name, weight in ranker.get_submodule("network.net.weights").named_parameters()
-    }
-
-
 def build(
     model: RankerModel, settings: Settings, sizes: Mapping[str, int], seed: int, masks: Mapping[str, Mask] | None = None
 ) -> Ranker:
-    """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head.
-
-    Raises Refusal when a task has a name that modules cannot have.
-    """
-    for kind in model.kinds:
-        if kind == SHARED or hasattr(nn.ModuleDict(), kind) or hasattr(nn.ParameterDict(), kind):
-            raise Refusal(
-                f"[tasks] {kind}: PyTorch's modules use that name themselves",
-                where="the model file",
-                remedy="rename that action in its log, or take the task out",
-            )
+    """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head."""
 
     def embedding(dim: int, name: str) -> Embedding:
         return Embedding(embedded, sizes, dim, seed, f"embedding/{name}")
@@ -130,24 +110,9 @@ def build(
     exclusive = {head: embedding(model.exclusive_dim, f"exclusive/{head}") for head in model.exclusive}
     cross = Cross(embedded, model.embedding_dim)
     width = network_width(model, settings)
-    network: nn.Module
-    if model.is_masked:
-        network = SparseSharing(width, model.hidden, heads, seed, masks)
-    elif model.sharing in GATED:
-        network = Experts(
-            width,
-            model.hidden,
-            model.shared_layers,
-            heads,
-            model.experts,
-            model.own_experts,
-            model.sharing != "moe",
-            seed,
-        )
-    else:
-        network = Towers(width, model.hidden, model.shared_layers, heads, seed)
+    layers = network(model, [width, *model.hidden, 1], heads, seed, masks)
     if model.numeric == "bucketed":
-        return Ranker(heads, embeddings, cross, exclusive, network)
+        return Ranker(heads, embeddings, cross, exclusive, layers)
     columns = columns_of(settings.features)
     id_columns = torch.tensor([columns.index(column) for column in columns_of(embedded)])
-    return Ranker(heads, embeddings, cross, exclusive, network, Numbers(settings.features), id_columns)
+    return Ranker(heads, embeddings, cross, exclusive, layers, Numbers(settings.features), id_columns)

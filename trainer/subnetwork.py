@@ -179,7 +179,7 @@ class ExportedSharing(nn.Module):
         self.heads = heads
 
     def forward(self, x: Tensor, heads: Sequence[str]) -> dict[str, Tensor]:
-        return {head: self.heads[head](x).squeeze(-1) for head in heads}
+        return {head: self.heads[head](x) for head in heads}
 
 
 def export(network: SparseSharing, x: Tensor) -> ExportedSharing:

@@ -1,6 +1,7 @@
-"""The tagger: MVKE for interest (click) and intention (conversion after a click), assembled from its settings."""
+"""The tagger: a user tower and a tag tower, for interest (click), intention (conversion after a click) and others."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,14 +12,34 @@ from conf.models import TaggerModel
 from conf.settings import Feature, Settings
 from etl.contract import PADDING, columns_of, feature_columns
 from trainer.batch import Batch
+from trainer.mask import Mask
 from trainer.parts.embedding import Embedding
-from trainer.parts.mvke import VirtualKernelExperts, VirtualKernelGate
+from trainer.parts.mvke import ProductGate, VirtualKernelExperts, VirtualKernelGate
+from trainer.parts.network import network
 from trainer.parts.two_tower import CosineScore, TagTower
+from trainer.parts.user_tower import MixtureOfExperts, OneVector, UserTower
+from trainer.seeding import seed_of
 from trainer.task_model import TaskModel
+
+SHARED = "shared"
+
+
+class TwoTowers(nn.Module):
+    """Embeddings, both towers and the score, for the heads of `user_tower`."""
+
+    def __init__(
+        self, users: Embedding, tags: Embedding, user_tower: UserTower, tag_tower: TagTower, score: CosineScore
+    ) -> None:
+        super().__init__()
+        self.user_embedding = users
+        self.tag_embedding = tags
+        self.user_tower = user_tower
+        self.tag_tower = tag_tower
+        self.score = score
 
 
 class Tagger(TaskModel):
-    """Two towers with MVKE between them. The tasks share the embeddings, the tag tower and some of the experts.
+    """Two towers for all heads, or two for each (sharing = "single").
 
     A row without any tag has logit 0 (a zero vector has cosine 0 with everything); rows none of whose tags is
     known are left out of training by trainer/objective.py.
@@ -28,64 +49,59 @@ class Tagger(TaskModel):
     tag_columns: Tensor
 
     def __init__(
-        self, model: TaggerModel, features: Sequence[Feature], tag_feature: str, sizes: Mapping[str, int], seed: int
+        self, heads: Sequence[str], towers: Mapping[str, TwoTowers], features: Sequence[Feature], tag: Feature
     ) -> None:
         super().__init__()
-        user_features = [f for f in features if f.table == "users"]
-        tag = next(f for f in features if f.name == tag_feature)
-        columns = columns_of(features)
-        self.heads = tuple(model.assignment)
-        # experts of each task, counted from 0
-        self.experts_of: dict[str, tuple[int, ...]] = {
-            task: tuple(k - 1 for k in experts) for task, experts in model.assignment.items()
-        }
-        self.user_embedding = Embedding(user_features, sizes, model.embedding_dim, seed, "users")
-        self.tag_embedding = Embedding([tag], sizes, model.embedding_dim, seed, "tags")
-        self.experts = VirtualKernelExperts(
-            model.experts, model.embedding_dim, model.attention_dim, model.hidden, model.output_dim, seed
-        )
-        self.tag_tower = TagTower(model.embedding_dim, model.output_dim, seed)
-        self.gates = nn.ModuleDict(
-            {task: VirtualKernelGate(model.output_dim, model.attention_dim, seed, f"vkg/{task}") for task in self.heads}
-        )
-        self.score = CosineScore(model.scale == "learned")
+        self.heads = tuple(heads)
+        self.towers = nn.ModuleDict(towers)
         self._tag_length = tag.length
-        self.register_buffer("user_columns", _positions(columns_of(user_features), columns), persistent=False)
+        columns = columns_of(features)
+        users = columns_of(feature for feature in features if feature.table == "users")
+        self.register_buffer("user_columns", _positions(users, columns), persistent=False)
         self.register_buffer("tag_columns", _positions(feature_columns(tag), columns), persistent=False)
+
+    def masked_weights(self) -> dict[str, Tensor]:
+        return self.of(self.heads[0]).user_tower.masked_weights()
+
+    def of(self, head: str) -> TwoTowers:
+        """The towers that serve a head."""
+        return cast(TwoTowers, self.towers[head if head in self.towers else SHARED])
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         """Each [B]: scale * cos(E_u for the row's tags, E_T), eq. 7 and 2."""
-        tags = self.tag_vectors(batch.ids[:, self.tag_columns])
         found = {}
-        for task in heads:
-            experts = self.user_vectors(batch.ids[:, self.user_columns], self.experts_of[task])
-            users = (self.gate(tags, task).unsqueeze(1) @ experts).squeeze(1)
-            found[task] = self.score(users, tags)
+        for head in heads:
+            tags = self.tag_vectors(batch.ids[:, self.tag_columns], head)
+            vectors = self.user_vectors(batch.ids[:, self.user_columns], head)
+            users = (self.gate(tags, head).unsqueeze(1) @ vectors).squeeze(1)
+            found[head] = self.of(head).score(users, tags)
         return found
 
-    def user_vectors(self, ids: Tensor, experts: Sequence[int]) -> Tensor:
-        """Ids of the user features [U, C_users] (columns of etl.contract.users_schema) -> VKE outputs [U, K, D]."""
-        vectors: Tensor = self.experts(self.user_embedding(ids), experts)
+    def user_vectors(self, ids: Tensor, head: str) -> Tensor:
+        """Ids of the user features [U, C_users] (columns of etl.contract.users_schema) -> [U, K, D]."""
+        towers = self.of(head)
+        vectors: Tensor = towers.user_tower(towers.user_embedding(ids), head)
         return vectors
 
-    def tag_vectors(self, ids: Tensor) -> Tensor:
+    def tag_vectors(self, ids: Tensor, head: str) -> Tensor:
         """Ids of the tag feature [T, length] -> E_T [T, D]."""
-        vectors: Tensor = self.tag_tower(self.tag_embedding(ids).squeeze(1))
+        towers = self.of(head)
+        vectors: Tensor = towers.tag_tower(towers.tag_embedding(ids).squeeze(1))
         return vectors
 
-    def gate(self, tags: Tensor, task: str) -> Tensor:
-        """Tag vectors [T, D] -> weights [T, K] of the task's experts, in the order of `experts_of[task]`."""
-        weights: Tensor = self.gates[task](tags, self.experts.kernels[list(self.experts_of[task])])
-        return weights
+    def gate(self, tags: Tensor, head: str) -> Tensor:
+        """Tag vectors [T, D] -> how much each of the user's K vectors counts [T, K]; rows sum to 1."""
+        return self.of(head).user_tower.gate(tags, head)
 
     def gate_weights(self, ids: Sequence[int]) -> dict[str, NDArray[np.float32]]:
-        """Tag ids [T] -> task -> weights [T, experts], zero for the experts that do not serve the task (figure 8)."""
+        """Tag ids [T] -> head -> weights [T, VKEs], zero for those that do not serve it (figure 8)."""
         shown = {}
         with torch.inference_mode():
-            tags = self.tag_vectors(self.single_tags(torch.tensor(list(ids), device=self.tag_columns.device)))
-            for task, experts in self.experts_of.items():
-                shown[task] = np.zeros((len(tags), len(self.experts.kernels)), dtype=np.float32)
-                shown[task][:, list(experts)] = self.gate(tags, task).cpu().numpy()
+            single = self.single_tags(torch.tensor(list(ids), device=self.tag_columns.device))
+            for head in self.heads:
+                tower = self.of(head).user_tower
+                shown[head] = np.zeros((len(ids), tower.count), dtype=np.float32)
+                shown[head][:, tower.places(head)] = self.gate(self.tag_vectors(single, head), head).cpu().numpy()
         return shown
 
     def single_tags(self, ids: Tensor) -> Tensor:
@@ -95,9 +111,54 @@ class Tagger(TaskModel):
         return alone
 
 
-def build(model: TaggerModel, settings: Settings, sizes: Mapping[str, int], seed: int) -> Tagger:
+def build(
+    model: TaggerModel, settings: Settings, sizes: Mapping[str, int], seed: int, masks: Mapping[str, Mask] | None = None
+) -> Tagger:
     """A tagger with fresh weights; `sizes` is the number of ids of each feature (the vocabulary's manifest)."""
-    return Tagger(model, settings.features, settings.tagger.tag_feature, sizes, seed)
+    users = [feature for feature in settings.features if feature.table == "users"]
+    tag = next(feature for feature in settings.features if feature.name == settings.tagger.tag_feature)
+
+    def towers(heads: Sequence[str], seed: int) -> TwoTowers:
+        return TwoTowers(
+            Embedding(users, sizes, model.embedding_dim, seed, "users"),
+            Embedding([tag], sizes, model.embedding_dim, seed, "tags"),
+            _user_tower(model, len(users), heads, seed, masks),
+            TagTower(model.embedding_dim, model.output_dim, seed),
+            CosineScore(model.scale == "learned"),
+        )
+
+    if model.sharing == "single":
+        apart = {head: towers([head], seed_of(seed, "tagger of one task", head)) for head in model.heads}
+        return Tagger(model.heads, apart, settings.features, tag)
+    return Tagger(model.heads, {SHARED: towers(model.heads, seed)}, settings.features, tag)
+
+
+def _user_tower(
+    model: TaggerModel, fields: int, heads: Sequence[str], seed: int, masks: Mapping[str, Mask] | None
+) -> UserTower:
+    pairs = model.interaction == "fm"
+    if not model.virtual_kernels:
+        width = (fields + pairs) * model.embedding_dim
+        layers = network(model, [width, *model.hidden, model.output_dim], heads, seed, masks)
+        return OneVector(layers, pairs=pairs)
+    experts = VirtualKernelExperts(
+        model.virtual_kernels,
+        model.embedding_dim,
+        model.attention_dim,
+        model.hidden,
+        model.output_dim,
+        seed,
+        residual=model.attention == "residual",
+        pairs=pairs,
+    )
+
+    def gate(head: str) -> nn.Module:
+        if model.gate == "product":
+            return ProductGate()
+        return VirtualKernelGate(model.output_dim, model.attention_dim, seed, f"vkg/{head}")
+
+    which = {head: model.experts_of(head) for head in heads}
+    return MixtureOfExperts(experts, which, {head: gate(head) for head in heads}, masks)
 
 
 def _positions(some: Sequence[str], columns: Sequence[str]) -> Tensor:

@@ -29,6 +29,10 @@ class TaskModel(nn.Module):
     def scale(self, statistics: Statistics) -> None:
         """Takes mean and deviation of the numeric features, once, before the first day; most models need none."""
 
+    def masked_weights(self) -> dict[str, Tensor]:
+        """Layer -> the weights that task masks cover; only of models that are trained under masks."""
+        raise NotImplementedError
+
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         """head -> float32 [B], for the heads asked for; raises KeyError on an unknown one."""
         raise NotImplementedError  # every model says it for itself

@@ -36,7 +36,7 @@ def masked_network(hidden: list[int], kind: str, share: float) -> SparseSharing:
     else:
         weights = {name: torch.randn(shape, generator=random) for name, shape in shapes.items()}
         mask = prune_neurons(Mask.ones(weights), weights, share)
-    network = SparseSharing(WIDTH, hidden, ["ctr", "cvr"], 0, {"ctr": mask, "cvr": mask})
+    network = SparseSharing([WIDTH, *hidden, 1], ["ctr", "cvr"], 0, {"ctr": mask, "cvr": mask})
     for bias in network.net.biases.values():
         torch.nn.init.normal_(bias, std=0.1, generator=random)
     return network
@@ -83,7 +83,7 @@ def published(path: Path, rows: int, runs: int) -> None:
     masks = {task: Mask({name: kept.bool() for name, kept in layers.items()}) for task, layers in tensors.items()}
     shapes = list(next(iter(masks.values())).shapes().values())
     hidden = [after for after, _ in shapes[:-1]]
-    network = SparseSharing(shapes[0][1], hidden, list(masks), 0, masks)
+    network = SparseSharing([shapes[0][1], *hidden, 1], list(masks), 0, masks)
     heading()
     for task, mask in masks.items():
         lines(

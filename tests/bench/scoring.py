@@ -33,14 +33,14 @@ BLOCK_USERS = 10_000  # tag_users hands its workers 65,536 at a time
 def random_tagger(tags: int) -> Tagger:
     settings = load_settings("conf/kuairand.toml")
     everybody = list(range(1, K + 1))
-    changes = {"output_dim": D, "experts": K, "assignment": {"interest": everybody, "intention": everybody}}
+    changes = {"output_dim": D, "virtual_kernels": K, "assignment": {"interest": everybody, "intention": everybody}}
     model = load_model("mvke").model_copy(update=changes)
     assert model.family == "tagger"
     sizes = {feature.name: 1000 for feature in settings.features} | {"user_id": KNOWN_USERS, "tag": tags + 2}
     tagger = build(model, settings, sizes, seed=0)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for table in (tagger.user_embedding.table, tagger.tag_embedding.table):
+        for table in (tagger.of(TASK).user_embedding.table, tagger.of(TASK).tag_embedding.table):
             table.copy_(torch.randn(table.shape, generator=random))
     return tagger
 
@@ -58,13 +58,12 @@ class Ways:
         tagger, self.matrices = exported.tagger, exported.tasks[TASK]
         self.exported, self.ids = exported, ids
         self.batch = max(1, min(score.USERS, score.CELLS // len(exported.tag_ids)))
-        experts = self.matrices.experts
-        self.vectors = torch.cat([tagger.user_vectors(part, experts) for part in ids.split(self.batch)])
+        self.vectors = torch.cat([tagger.user_vectors(part, TASK) for part in ids.split(self.batch)])
         first, second = torch.triu_indices(K, K)
         self.flat = self.vectors.flatten(1)
         self.grams = (self.vectors @ self.vectors.transpose(1, 2))[:, first, second]
         self.squares = self.matrices.squares.float()
-        self.tags = tagger.tag_vectors(tagger.single_tags(exported.tag_ids))
+        self.tags = tagger.tag_vectors(tagger.single_tags(exported.tag_ids), TASK)
         self.gates = tagger.gate(self.tags, TASK)
 
     def bare(self) -> None:
@@ -85,7 +84,7 @@ class Ways:
         """Equations 7 and 2 for each pair."""
         for vectors in self.vectors[:LITERAL_USERS]:
             of_user = (self.gates.unsqueeze(1) @ vectors.expand(len(self.tags), K, D)).squeeze(1)
-            torch.sigmoid(self.exported.tagger.score(of_user, self.tags))
+            torch.sigmoid(self.exported.tagger.of(TASK).score(of_user, self.tags))
 
     def model(self, users: int = MODEL_USERS) -> Tensor:
         """Scores [users, T], of an impression of an item with that one tag for each pair."""

@@ -1,12 +1,18 @@
 """Two matrix products against MVKE taken literally, pair by pair."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
+from conf.load import load_model, load_settings
+from conf.models import needs_masks
 from tagging import score
 from tagging.export import TaskMatrices, export, task_matrices
-from tests.tagging.trained import FEATURES, SIZES, TAGS, literal, trained
+from tests.tagging.trained import DEMO, FEATURES, SIZES, TAGS, literal, trained
+from trainer.mask import Mask
+from trainer.model import mask_shapes
 from trainer.tagger import Tagger
 
 TASKS = ("interest", "intention")
@@ -21,9 +27,9 @@ def some_users() -> Tensor:
     return ids
 
 
-def by_products(tagger: Tagger, users: Tensor, matrices: TaskMatrices) -> Tensor:
+def by_products(tagger: Tagger, users: Tensor, matrices: TaskMatrices, task: str) -> Tensor:
     with torch.inference_mode():
-        vectors = tagger.user_vectors(users, matrices.experts)
+        vectors = tagger.user_vectors(users, task)
         return torch.sigmoid(matrices.scale * score.cosines(vectors, matrices))
 
 
@@ -33,15 +39,49 @@ def test_two_products_equal_mvke_pair_by_pair(task: str, scale: str) -> None:
     tagger, users = trained(scale), some_users()
     wanted = literal(tagger, users, task)
     assert wanted.max() - wanted.min() > 0.1  # the scores differ enough for the comparison to mean something
-    torch.testing.assert_close(by_products(tagger, users, export(tagger, TAGS).tasks[task]), wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        by_products(tagger, users, export(tagger, TAGS).tasks[task], task), wanted, rtol=0, atol=1e-5
+    )
+
+
+def masked(name: str) -> dict[str, Mask] | None:
+    model, settings = load_model(name), load_settings(DEMO)
+    if not needs_masks(model):
+        return None
+    random = torch.Generator().manual_seed(0)
+    return {
+        task: Mask({n: torch.rand(shape, generator=random) < 0.6 for n, shape in mask_shapes(model, settings).items()})
+        for task in TASKS
+    }
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        *((name, {}) for name in ("two_tower", "two_tower_hard", "two_tower_moe", "two_tower_mmoe", "two_tower_cgc")),
+        *((name, {}) for name in ("two_tower_sparse", "mvke_st", "mvke_sparse")),
+        ("two_tower", {"interaction": "fm", "scale": "learned"}),
+        ("mvke", {"interaction": "fm", "attention": "residual"}),
+        ("mvke", {"gate": "product", "attention_dim": 32}),
+    ],
+    ids=str,
+)
+def test_every_user_tower_scores_as_its_model_does_pair_by_pair(task: str, name: str, changes: dict[str, Any]) -> None:
+    tagger, users = trained(name=name, masks=masked(name), **changes), some_users()
+    wanted = literal(tagger, users, task)
+    assert wanted.max() - wanted.min() > 0.1
+    matrices = export(tagger, TAGS).tasks[task]
+    torch.testing.assert_close(by_products(tagger, users, matrices, task), wanted, rtol=0, atol=1e-5)
+    assert (len(matrices.squares) == 1) == name.startswith("two_tower")
 
 
 def test_one_expert_for_each_task() -> None:
-    tagger, users = trained(experts=2, assignment={"interest": [2], "intention": [1]}), some_users()
+    tagger, users = trained(virtual_kernels=2, assignment={"interest": [2], "intention": [1]}), some_users()
     exported = export(tagger, TAGS)
     for task in TASKS:
         torch.testing.assert_close(
-            by_products(tagger, users, exported.tasks[task]), literal(tagger, users, task), rtol=0, atol=1e-5
+            by_products(tagger, users, exported.tasks[task], task), literal(tagger, users, task), rtol=0, atol=1e-5
         )
 
 
@@ -52,15 +92,15 @@ def test_a_wrong_gate_is_noticed(task: str, wrong: str) -> None:
     tagger, users = trained(), some_users()
     right = export(tagger, TAGS).tasks[task]
     with torch.inference_mode():
-        vectors = tagger.tag_vectors(tagger.single_tags(torch.tensor(TAGS)))
+        vectors = tagger.tag_vectors(tagger.single_tags(torch.tensor(TAGS)), task)
         right_gates = tagger.gate(vectors, task)
     gates = {
         "experts permuted": right_gates.roll(1, dims=1),
         "tags permuted": right_gates.roll(1, dims=0),
-        "uniform": torch.full_like(right_gates, 1 / len(right.experts)),
+        "uniform": torch.full_like(right_gates, 1 / right_gates.shape[1]),
     }[wrong]
-    matrices = task_matrices(gates, vectors / vectors.norm(dim=1, keepdim=True), right.experts, right.scale)
-    difference = (by_products(tagger, users, matrices) - literal(tagger, users, task)).abs()
+    matrices = task_matrices(gates, vectors / vectors.norm(dim=1, keepdim=True), right.scale)
+    difference = (by_products(tagger, users, matrices, task) - literal(tagger, users, task)).abs()
     assert difference.max() > 1e-3
 
 
@@ -69,7 +109,7 @@ def test_products_by_hand() -> None:
 
     Its transpose as a second tag, gate (0, 1) and tag (0, 1): E_u = (0, -3), cos = -1.
     """
-    matrices = task_matrices(torch.tensor([[0.75, 0.25], [0, 1]]), torch.eye(2), (0, 1), scale=1.0)
+    matrices = task_matrices(torch.tensor([[0.75, 0.25], [0, 1]]), torch.eye(2), scale=1.0)
     assert matrices.squares.T.tolist() == [[0.5625, 0.375, 0.0625], [0, 0, 1]]
     got = score.cosines(torch.tensor([[[6.0, 4.0], [0.0, -3.0]]]), matrices)
     torch.testing.assert_close(got, torch.tensor([[2 / 5**0.5, -1.0]]))
@@ -84,7 +124,7 @@ def test_expert_vectors_that_nearly_cancel() -> None:
     tags = torch.nn.functional.normalize(torch.randn(1, 8, generator=random), dim=1)
     users = (gates.double() @ vectors.double()).squeeze(1)
     wanted = torch.nn.functional.cosine_similarity(users, tags.double()).float().unsqueeze(1)
-    got = score.cosines(vectors, task_matrices(gates, tags, (0, 1), 1.0))
+    got = score.cosines(vectors, task_matrices(gates, tags, 1.0))
     # what remains is the rounding of the dot product: 10^-7 of a number 10^4 times as large as the result
     torch.testing.assert_close(got, wanted, rtol=0, atol=3e-3)
 
@@ -93,9 +133,9 @@ def test_zero_vectors_score_one_half() -> None:
     """A zero user vector, and the zero vector of a tag: cosine 0 on both sides, as in training."""
     tagger = trained()
     with torch.no_grad():
-        tagger.tag_embedding.table[5] = 0
+        tagger.of("interest").tag_embedding.table[5] = 0
     matrices = export(tagger, TAGS).tasks["interest"]
-    scores = by_products(tagger, some_users(), matrices)
+    scores = by_products(tagger, some_users(), matrices, "interest")
     assert torch.equal(scores[:, TAGS.index(5)], torch.full((30,), 0.5))
     assert bool(scores.isfinite().all())
     assert torch.equal(score.cosines(torch.zeros(1, 3, 32), matrices), torch.zeros(1, len(TAGS)))

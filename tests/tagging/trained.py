@@ -1,5 +1,6 @@
 """A tagger for the tests, and its scores taken literally."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from conf.load import load_model, load_settings
 from conf.models import TaggerModel
 from etl.contract import columns_of
 from trainer.batch import Batch
+from trainer.mask import Mask
 from trainer.tagger import Tagger, build
 
 DEMO = Path(__file__).parents[2] / "conf" / "demo.toml"
@@ -17,20 +19,25 @@ SIZES = {"user_id": 40, "age": 6, "gender": 4, "region": 5, "tag": 22}
 TAGS = range(2, 22)
 
 
-def trained(scale: str = "one", **changes: object) -> Tagger:
+def trained(
+    scale: str = "one", name: str = "mvke", masks: Mapping[str, Mask] | None = None, **changes: object
+) -> Tagger:
     """A tagger whose weights are as far from their initial values as those of a trained one."""
-    model = load_model("mvke")
+    model = load_model(name)
     assert isinstance(model, TaggerModel)
-    tagger = build(model.model_copy(update={"scale": scale, **changes}), load_settings(DEMO), SIZES, seed=1)
+    tagger = build(
+        model.model_copy(update={"scale": scale, **changes}), load_settings(DEMO), SIZES, seed=1, masks=masks
+    )
     random = torch.Generator().manual_seed(2)
     with torch.no_grad():
-        for table in (tagger.user_embedding.table, tagger.tag_embedding.table):
-            table[table.abs().sum(1) > 0] = torch.randn(table[table.abs().sum(1) > 0].shape, generator=random)
-        for gate in tagger.gates.values():
-            for layer in (*gate.query.weights.values(), *gate.key.weights.values()):
-                layer *= 2
-        if tagger.score.log_scale is not None:
-            tagger.score.log_scale.fill_(1.5)
+        for name, parameter in tagger.named_parameters():
+            if name.endswith(".table"):
+                rows = parameter.abs().sum(1) > 0
+                parameter[rows] = torch.randn(parameter[rows].shape, generator=random)
+            elif ".gates." in name and "weights" in name:
+                parameter *= 2
+            elif name.endswith("log_scale"):
+                parameter.fill_(1.5)
     return tagger
 
 

@@ -13,10 +13,9 @@ from tests.trainer.tables import START, sample_rows, sizes
 from trainer import checkpoint
 from trainer.batch import Batch
 from trainer.mask import PRUNE, Mask
-from trainer.model import build
+from trainer.model import build, mask_shapes
 from trainer.objective import objective_of
 from trainer.optimiser import TaskOptimiser
-from trainer.ranker import snet_shapes
 
 NETWORKS = {
     "single": {},
@@ -74,21 +73,15 @@ def demo():
 
 @pytest.fixture(scope="module")
 def batch(demo) -> Batch:
-    frame = sample_rows(demo, START, 64)
-    labels = {
-        name: torch.tensor(frame[name].to_numpy("float32"))
-        for name in (
-            "click",
-            "action",
-            "conversion",
-            "converted",
-            "click_defined",
-            "action_defined",
-            "conversion_defined",
-        )
-    }
-    values = torch.tensor(frame[value_columns(demo.features)].to_numpy("float32"))
-    return Batch(torch.tensor(frame[columns_of(demo.features)].to_numpy("int64")), labels, {}, values)
+    return random_batch(demo)
+
+
+def random_batch(settings) -> Batch:
+    frame = sample_rows(settings, START, 64)
+    names = ("click", "action", "conversion", "converted", "click_defined", "action_defined", "conversion_defined")
+    labels = {name: torch.tensor(frame[name].to_numpy("float32")) for name in names}
+    values = torch.tensor(frame[value_columns(settings.features)].to_numpy("float32"))
+    return Batch(torch.tensor(frame[columns_of(settings.features)].to_numpy("int64")), labels, {}, values)
 
 
 def masks_of(model: RankerModel, settings) -> dict[str, Mask] | None:
@@ -98,7 +91,7 @@ def masks_of(model: RankerModel, settings) -> dict[str, Mask] | None:
     found = {}
     for number, head in enumerate(model.heads):
         random = torch.Generator().manual_seed(number)
-        weights = {name: torch.randn(shape, generator=random) for name, shape in snet_shapes(model, settings).items()}
+        weights = {name: torch.randn(shape, generator=random) for name, shape in mask_shapes(model, settings).items()}
         found[head] = PRUNE[model.sharing](Mask.ones(weights), weights, 0.4)
     return found
 
@@ -106,9 +99,12 @@ def masks_of(model: RankerModel, settings) -> dict[str, Mask] | None:
 @pytest.mark.parametrize("combination", ALLOWED, ids="-".join)
 def test_it_builds_steps_saves_loads_and_predicts_the_same_to_the_bit(combination, demo, batch, tmp_path):
     model = model_of(*combination)
-    objective = objective_of(model, demo)
-    masks = masks_of(model, demo)
-    network = build(model, demo, sizes(START), masks)
+    steps_saves_and_loads(model, demo, masks_of(model, demo), batch, tmp_path)
+
+
+def steps_saves_and_loads(model, settings, masks, batch, tmp_path) -> None:
+    objective = objective_of(model, settings)
+    network = build(model, settings, sizes(START), masks)
     network.scale({"duration_s": {"mean": 40.0, "std": 30.0}})
     adam = TaskOptimiser(network, [step.name for step in objective.steps], model.optimiser)
 
@@ -132,11 +128,11 @@ def test_it_builds_steps_saves_loads_and_predicts_the_same_to_the_bit(combinatio
 
     checkpoint.save(tmp_path, network, adam.state(), {"sizes": sizes(START)})
     saved = checkpoint.load(tmp_path, expected={}, remedy="")
-    restored = build(model, demo, saved.sizes, masks)
+    restored = build(model, settings, saved.sizes, masks)
     restored.load_state_dict(saved.weights)
     assert all(torch.equal(predictions(restored)[name], probability) for name, probability in after.items())
     # and the way of a daily run, which takes weights over into tables that may have grown
-    taken_over = build(model, demo, saved.sizes, masks)
+    taken_over = build(model, settings, saved.sizes, masks)
     adam_again = TaskOptimiser(taken_over, [step.name for step in objective.steps], model.optimiser)
     adam_again.restore(checkpoint.take_over(taken_over, saved))
     assert all(torch.equal(predictions(taken_over)[name], probability) for name, probability in after.items())

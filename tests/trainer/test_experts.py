@@ -11,7 +11,7 @@ KINDS = {"moe": (3, 0, False), "mmoe": (3, 0, True), "cgc": (2, 1, True)}
 
 def network(kind, layers=1, seed=0):
     shared, own, gate_a_head = KINDS[kind]
-    net = Experts(5, [4, 3], layers, HEADS, shared, own, gate_a_head, seed)
+    net = Experts([5, 4, 3, 1], layers, HEADS, shared, own, gate_a_head, seed)
     random = torch.Generator().manual_seed(1)
     for name, parameter in net.named_parameters():
         if "bias" in name:  # zero at the start, so that nothing would be seen of them

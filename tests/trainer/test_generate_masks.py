@@ -20,7 +20,7 @@ from trainer.mask import Mask
 from trainer.mask_generation import generate
 from trainer.mask_rounds import Pruning, Round, best_round
 from trainer.objective import objective_of
-from trainer.ranker import build, snet_weights
+from trainer.ranker import build
 
 MODEL = load_model("sparse_weight")
 CTR, CVR = objective_of(MODEL, load_settings("conf/demo.toml")).heads
@@ -61,7 +61,7 @@ def test_every_round_starts_from_the_same_initial_weights(settings):
     tiny = MODEL.optimiser.model_copy(update={"learning_rate": 1e-12, "embedding_learning_rate": 1e-12})
     frozen = MODEL.model_copy(update={"optimiser": tiny})
     last = list(Pruning(settings, frozen).rounds(CTR))[-1].mask
-    initial = snet_weights(build(MODEL, settings, sizes(START), settings.training.seed))
+    initial = build(MODEL, settings, sizes(START), settings.training.seed).masked_weights()
     values = torch.cat([w.abs().flatten() for w in initial.values()])
     kept = torch.cat([layer.flatten() for layer in last.layers.values()])
     assert values[kept].min() >= values[~kept].max()

@@ -1,5 +1,6 @@
 """MVKE against numbers worked out by hand, and what must hold for any weights."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from conf.load import load_model, load_settings
 from conf.models import TaggerModel
 from etl.contract import columns_of
 from trainer.batch import Batch
-from trainer.parts.mvke import VirtualKernelExperts, VirtualKernelGate
+from trainer.parts.mvke import ProductGate, VirtualKernelExperts, VirtualKernelGate
 from trainer.parts.two_tower import CosineScore
 from trainer.seeding import generator
 from trainer.tagger import Tagger, build
@@ -108,23 +109,55 @@ def test_layers_of_an_expert_are_a_relu_network() -> None:
     torch.testing.assert_close(experts(torch.tensor([[[1.0]]]), [0]), torch.tensor([[[10.0]]]))
 
 
+def test_the_residual_by_hand() -> None:
+    """Attention over one field: V = (0, 2); with the kernel (1, 3) added (1, 5), mean 3, deviation 2: (-1, 1)."""
+    experts = VirtualKernelExperts(1, embedding_dim=1, attention_dim=2, hidden=[], output_dim=2, seed=0, residual=True)
+    put(experts.kernels, [1, 3])
+    put(experts.value.weight, [0, 1])
+    put(experts.value.bias, [0, 0])
+    put(experts.upper[0].weight, [[1, 0], [0, 1]])
+    put(experts.upper[0].bias, [0, 0])
+    torch.testing.assert_close(experts(torch.tensor([[[2.0]]]), [0]), torch.tensor([[[-1.0, 1.0]]]), atol=1e-4, rtol=0)
+
+
+def test_pairs_of_weighted_fields_by_hand() -> None:
+    """Two fields 2 and 6 of equal attention: weighted 1 and 3, so the sum is 4 and the pair 1 * 3 = 3; 10 * 4 + 3."""
+    experts = VirtualKernelExperts(1, embedding_dim=1, attention_dim=1, hidden=[], output_dim=1, seed=0, pairs=True)
+    put(experts.key.weight, [0])
+    put(experts.value.weight, [1])
+    put(experts.value.bias, [0])
+    put(experts.upper[0].weight, [10, 1])
+    put(experts.upper[0].bias, [0])
+    torch.testing.assert_close(experts(torch.tensor([[[2.0], [6.0]]]), [0]), torch.tensor([[[43.0]]]))
+
+
+def test_the_gate_without_projections_by_hand() -> None:
+    """Tag (ln 3, 0) and kernels (1, 5) and (0, 7): products ln 3 and 0, softmax 3/4 and 1/4."""
+    kernels = torch.tensor([[1.0, 5.0], [0.0, 7.0]])
+    torch.testing.assert_close(ProductGate()(torch.tensor([[math.log(3), 0.0]]), kernels), torch.tensor([[0.75, 0.25]]))
+
+
 def test_a_task_uses_its_own_experts_and_no_other() -> None:
     """Interest is served by VKE 1 to 3 and intention by 2 to 5 (MVKE section 4.2)."""
     batch = rows([[2, 3, 0], [4, 0, 0]])
     for task, used in (("interest", {0, 1, 2}), ("intention", {1, 2, 3, 4})):
         model = tagger()
         model.logits(batch, [task])[task].sum().backward()
-        for parameter in (model.experts.kernels, *model.experts.upper.parameters(), model.experts.value.weight):
+        experts = model.of(task).user_tower.experts
+        for parameter in (experts.kernels, *experts.upper.parameters(), experts.value.weight):
             assert parameter.grad is not None
             learning = parameter.grad.flatten(1).abs().sum(1).nonzero().flatten().tolist()
             assert set(learning) == used
         other = ({"interest", "intention"} - {task}).pop()
-        assert all(p.grad is None for p in model.gates[other].parameters())
+        assert all(p.grad is None for p in model.of("interest").user_tower.gates[other].parameters())
 
 
 def test_gate_weights_sum_to_one_over_the_experts_of_the_task_and_are_zero_elsewhere() -> None:
     model = tagger()
-    put(model.tag_embedding.table, torch.randn(model.tag_embedding.table.shape, generator=generator(0, "tags")))
+    put(
+        model.of("interest").tag_embedding.table,
+        torch.randn(model.of("interest").tag_embedding.table.shape, generator=generator(0, "tags")),
+    )
     weights = model.gate_weights([2, 3, 7])
     assert list(weights) == ["interest", "intention"]
     for task, used in (("interest", [0, 1, 2]), ("intention", [1, 2, 3, 4])):
@@ -132,7 +165,7 @@ def test_gate_weights_sum_to_one_over_the_experts_of_the_task_and_are_zero_elsew
         assert np.flatnonzero(weights[task].sum(0)).tolist() == used
         np.testing.assert_allclose(weights[task].sum(1), 1, rtol=1e-6)
         assert weights[task].std(0).max() > 0.01  # the gate tells tags apart
-        vectors = model.tag_vectors(torch.tensor([[2, 0, 0], [3, 0, 0], [7, 0, 0]]))
+        vectors = model.tag_vectors(torch.tensor([[2, 0, 0], [3, 0, 0], [7, 0, 0]]), task)
         np.testing.assert_allclose(weights[task][:, used], model.gate(vectors, task).detach().numpy())
 
 
@@ -147,8 +180,8 @@ def test_a_row_without_tags_has_logit_zero_and_a_finite_gradient() -> None:
 
 def test_several_tags_are_the_mean_of_single_ones() -> None:
     model = tagger()
-    several = model.tag_vectors(torch.tensor([[2, 5, 0]]))
-    single = model.tag_vectors(model.single_tags(torch.tensor([2, 5])))
+    several = model.tag_vectors(torch.tensor([[2, 5, 0]]), "interest")
+    single = model.tag_vectors(model.single_tags(torch.tensor([2, 5])), "interest")
     torch.testing.assert_close(several, single.mean(0, keepdim=True))
 
 
@@ -158,7 +191,7 @@ def test_the_learned_scale_multiplies_the_cosine() -> None:
     torch.testing.assert_close(
         learned.logits(batch, ["interest"])["interest"], one.logits(batch, ["interest"])["interest"]
     )
-    put(learned.score.log_scale, torch.log(torch.tensor(3.0)))
+    put(learned.of("interest").score.log_scale, torch.log(torch.tensor(3.0)))
     torch.testing.assert_close(
         learned.logits(batch, ["interest"])["interest"], 3 * one.logits(batch, ["interest"])["interest"]
     )

@@ -17,9 +17,10 @@ from trainer import mask_store
 from trainer.batch import Batch
 from trainer.daily_run import open_run
 from trainer.mask_generation import generate
+from trainer.model import mask_shapes
 from trainer.parts.numbers import Numbers
 from trainer.predict import predict
-from trainer.ranker import build, network_width, snet_shapes
+from trainer.ranker import build, network_width
 from trainer.reader import read
 from trainer.train_day import train
 
@@ -134,4 +135,4 @@ def test_masks_cover_the_number_too(settings):
     model = load_model("sparse_weight").model_copy(update={"numeric": "tanh", "masks": "tanh"})
     generate(settings, model, "sparse_weight")
     masks = mask_store.load_for(settings, model)
-    assert snet_shapes(model, settings)["layer0"] == [128, 19 * 16 + 1] == list(masks["ctr"].layers["layer0"].shape)
+    assert mask_shapes(model, settings)["layer0"] == [128, 19 * 16 + 1] == list(masks["ctr"].layers["layer0"].shape)

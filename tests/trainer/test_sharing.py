@@ -22,7 +22,7 @@ def random_masks():
 
 
 def snet(masks=None):
-    return SparseSharing(5, [6, 4], TASKS, seed=0, masks=masks)
+    return SparseSharing([5, 6, 4, 1], TASKS, seed=0, masks=masks)
 
 
 def inputs():
@@ -42,7 +42,7 @@ def test_a_task_sees_exactly_the_network_times_its_mask():
             weight[~masks[task].layers[layer]] = 0
             expected = F.linear(expected, weight, net.net.biases[layer])
             expected = expected.relu() if layer != "layer2" else expected
-        assert torch.equal(net(x, [task])[task], expected.squeeze(-1) + net.output_bias[task])
+        assert torch.equal(net(x, [task])[task], expected + net.output_bias[task])
     assert not torch.allclose(net(x, ["ctr"])["ctr"], net(x, ["cvr"])["cvr"])
 
 
@@ -72,7 +72,7 @@ def test_masks_cover_weight_matrices_and_nothing_else():
 
 
 def test_hard_sharing_shares_the_bottom_only():
-    towers = Towers(5, [6, 4], 1, TASKS, seed=0)
+    towers = Towers([5, 6, 4, 1], 1, TASKS, seed=0)
     towers(inputs(), ["ctr"])["ctr"].sum().backward()
     assert towers.bottom.weights["layer0"].grad is not None
     assert towers.towers["ctr"].weights["layer0"].grad is not None
@@ -80,7 +80,7 @@ def test_hard_sharing_shares_the_bottom_only():
 
 
 def test_without_a_bottom_nothing_is_shared():
-    towers = Towers(5, [6, 4], 0, TASKS, seed=0)
+    towers = Towers([5, 6, 4, 1], 0, TASKS, seed=0)
     assert not list(towers.bottom.parameters())
     assert [tuple(w.shape) for w in towers.towers["cvr"].weights.values()] == list(WIDTHS.values())
 

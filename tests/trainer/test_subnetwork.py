@@ -41,8 +41,8 @@ def neurons_pruned(network: SparseSharing, share: float) -> Mask:
 
 def masked(prune, share: float) -> SparseSharing:
     """sNET under a mask, with biases as after training."""
-    mask = prune(SparseSharing(WIDTH, HIDDEN, ["ctr"], 0, None), share)
-    network = SparseSharing(WIDTH, HIDDEN, ["ctr"], 0, {"ctr": mask})
+    mask = prune(SparseSharing([WIDTH, *HIDDEN, 1], ["ctr"], 0, None), share)
+    network = SparseSharing([WIDTH, *HIDDEN, 1], ["ctr"], 0, {"ctr": mask})
     for bias in (*network.net.biases.values(), network.output_bias["ctr"]):
         torch.nn.init.normal_(bias, generator=random(1))
     return network
@@ -86,7 +86,7 @@ TILED = [Form(tile, sparse) for tile in (7, 64, 128) for sparse in product((Fals
 def test_every_form_is_the_masked_network(prune, share):
     network = masked(prune, share)
     x = torch.randn(100, WIDTH, generator=random(2))
-    wanted = network(x, ["ctr"])["ctr"]
+    wanted = network(x, ["ctr"])["ctr"].squeeze(-1)
     assert share == 1 or wanted.std() > 0.01
     for layers in (layers_of(network, "ctr"), cut(layers_of(network, "ctr"))):
         for form in (Form(), Form(gather=True), *TILED):
@@ -100,7 +100,7 @@ def test_tiles_on_two_threads_are_the_masked_network(rows: int):
     network = masked(weights_pruned, 0.8)
     x = torch.randn(rows, WIDTH, generator=random(2))
     got = Subnetwork(layers_of(network, "ctr"), Form(7, (True, False, True)))(x).squeeze(-1)
-    torch.testing.assert_close(got, network(x, ["ctr"])["ctr"].detach(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(got, network(x, ["ctr"])["ctr"].squeeze(-1).detach(), rtol=0, atol=1e-5)
     assert torch.get_num_threads() == 2
 
 
@@ -124,9 +124,9 @@ def test_the_form_is_chosen_by_what_pays():
 
 def test_what_is_exported_takes_the_place_of_the_shared_network():
     heads = ["ctr", "cvr"]
-    dense = SparseSharing(WIDTH, HIDDEN, heads, 0, None)
+    dense = SparseSharing([WIDTH, *HIDDEN, 1], heads, 0, None)
     masks = {"ctr": weights_pruned(dense, 0.9), "cvr": neurons_pruned(dense, 0.8)}
-    network = SparseSharing(WIDTH, HIDDEN, heads, 0, masks)
+    network = SparseSharing([WIDTH, *HIDDEN, 1], heads, 0, masks)
     torch.nn.init.constant_(network.output_bias["cvr"], 2)
     x = torch.randn(300, WIDTH, generator=random(2))
     wanted, got = network(x, heads), export(network, x[:256])(x, heads)
@@ -146,4 +146,4 @@ def test_transposed(shape: tuple[int, int]):
 
 def test_stored_bytes_by_hand():
     """4 -> 2 -> 1: 10 weights, 3 biases, 2 output biases at 4 bytes, and 2 masks of 10 bits; alone 2 * 13 * 4."""
-    assert stored_bytes(SparseSharing(4, [2], ["ctr", "cvr"], 0, None)) == (4 * 15 + 2 * 2, 104)
+    assert stored_bytes(SparseSharing([4, 2, 1], ["ctr", "cvr"], 0, None)) == (4 * 15 + 2 * 2, 104)

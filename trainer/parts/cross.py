@@ -25,3 +25,11 @@ class Cross(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         products = vectors[:, self.left] * vectors[:, self.right]
         return torch.cat([vectors, products], 1).flatten(1)
+
+
+def pairs_of_fields(fields: Tensor) -> Tensor:
+    """[..., F, dim] -> [..., dim]: the element-wise products of all pairs, added up: ((sum v)^2 - sum v^2) / 2.
+
+    The second order of DeepFM (Guo et al. 2017, eq. 2), before its sum over dimensions.
+    """
+    return (fields.sum(-2).square() - fields.square().sum(-2)) / 2

@@ -37,14 +37,14 @@ class ExpertLayers(nn.Module):
 class Experts(nn.Module):
     """`shared` experts for all heads and `own` ones for each; a gate mixes those that a head may use.
 
-    A gate is a softmax over experts, linear in the input. `gate_a_head`: every head has its own (MMoE, CGC); else one
-    serves all (MoE, possible only without experts of their own).
+    `layers` of the widths are an expert's, the rest a tower's. A gate is a softmax over experts, linear in the input.
+    `gate_a_head`: every head has its own (MMoE, CGC); else one serves all (MoE, possible only without experts of their
+    own).
     """
 
     def __init__(
         self,
-        width: int,
-        hidden: Sequence[int],
+        widths: Sequence[int],
         layers: int,
         heads: Sequence[str],
         shared: int,
@@ -53,7 +53,6 @@ class Experts(nn.Module):
         seed: int,
     ) -> None:
         super().__init__()
-        widths = [width, *hidden, 1]
         self.shared = ExpertLayers(shared, widths[: layers + 1], seed, "experts/shared")
         self.own = nn.ModuleDict(
             {head: ExpertLayers(own, widths[: layers + 1], seed, f"experts/{head}") for head in heads} if own else {}
@@ -61,7 +60,7 @@ class Experts(nn.Module):
         self._gate_of = {head: head if gate_a_head else "all" for head in heads}
         self.gates = nn.ModuleDict(
             {
-                gate: Dense([width, shared + own], seed, f"gate/{gate}", last_activation=False)
+                gate: Dense([widths[0], shared + own], seed, f"gate/{gate}", last_activation=False)
                 for gate in dict.fromkeys(self._gate_of.values())
             }
         )
@@ -71,10 +70,10 @@ class Experts(nn.Module):
 
     def forward(self, x: Tensor, heads: Sequence[str]) -> dict[str, Tensor]:
         shared = self.shared(x)
-        logits = {}
+        found = {}
         for head in heads:
             experts = torch.cat([shared, self.own[head](x)], 1) if self.own else shared
             weights = self.gates[self._gate_of[head]](x).softmax(dim=1)
             mixed = (weights.unsqueeze(1) @ experts).squeeze(1)
-            logits[head] = self.towers[head](mixed).squeeze(-1)
-        return logits
+            found[head] = self.towers[head](mixed)
+        return found

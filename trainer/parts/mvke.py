@@ -9,13 +9,15 @@ query or key is stuck, with uniform attention and no gradient.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.parts.cross import pairs_of_fields
 from trainer.parts.dense import Dense
 from trainer.seeding import generator
 
@@ -29,43 +31,69 @@ class StackedLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(stack, inputs, outputs).uniform_(-bound, bound, generator=random))
         self.bias = nn.Parameter(torch.empty(stack, 1, outputs).uniform_(-bound, bound, generator=random))
 
-    def forward(self, x: Tensor, which: Sequence[int]) -> Tensor:
+    def forward(self, x: Tensor, which: Sequence[int], mask: Tensor | None = None) -> Tensor:
         """Layer which[k] on x[k]; x is [len(which), N, inputs], or [1, N, inputs] to give all the same input."""
         chosen = list(which)
-        return torch.matmul(x, self.weight[chosen]) + self.bias[chosen]
+        weight = self.weight if mask is None else self.weight * mask
+        return torch.matmul(x, weight[chosen]) + self.bias[chosen]
 
 
 class VirtualKernelExperts(nn.Module):
-    """The VKEs of a user tower: one vector a user and expert. They share the embedded fields and nothing else."""
+    """The VKEs of a user tower: one vector a user and expert. They share the embedded fields and nothing else.
+
+    residual: as in the code that MVKE's authors published in part, the virtual kernel is added to what it attends to,
+    and the sum normalised. pairs: the products of all pairs of weighted fields, beside their sum ("superimpose DeepFM",
+    section 4.1).
+    """
 
     def __init__(
-        self, experts: int, embedding_dim: int, attention_dim: int, hidden: Sequence[int], output_dim: int, seed: int
+        self,
+        experts: int,
+        embedding_dim: int,
+        attention_dim: int,
+        hidden: Sequence[int],
+        output_dim: int,
+        seed: int,
+        *,
+        residual: bool = False,
+        pairs: bool = False,
     ) -> None:
         super().__init__()
+        self._residual, self._pairs = residual, pairs
         kernels = torch.randn(experts, attention_dim, generator=generator(seed, "virtual kernels"))
         self.kernels = nn.Parameter(kernels)  # W_VK
         self.query = StackedLinear(experts, attention_dim, attention_dim, seed, "vke/query")
         self.key = StackedLinear(experts, embedding_dim, attention_dim, seed, "vke/key")
         self.value = StackedLinear(experts, embedding_dim, attention_dim, seed, "vke/value")
-        widths = [attention_dim, *hidden, output_dim]
+        widths = [attention_dim * (2 if pairs else 1), *hidden, output_dim]
         self.upper = nn.ModuleList(
             StackedLinear(experts, inputs, outputs, seed, f"vke/upper{n}")
             for n, (inputs, outputs) in enumerate(pairwise(widths))
         )
 
-    def forward(self, fields: Tensor, which: Sequence[int]) -> Tensor:
+    def masked_weights(self) -> dict[str, Tensor]:
+        """Layer -> weights [K, in, out] of all experts that see users."""
+        upper = {f"upper{n}": cast(StackedLinear, layer) for n, layer in enumerate(self.upper)}
+        return {name: layer.weight for name, layer in {"key": self.key, "value": self.value, **upper}.items()}
+
+    def forward(self, fields: Tensor, which: Sequence[int], masks: Mapping[str, Tensor] | None = None) -> Tensor:
         """Embedded user fields [B, F, E] -> E_u^k [B, len(which), D] of the experts named, counted from 0."""
+        masks = masks or {}
         rows, count, width = fields.shape
         flat = fields.reshape(1, rows * count, width)
         shape = (len(which), rows, count, -1)
         query = F.leaky_relu(self.query(self.kernels[list(which)].unsqueeze(1), which))  # [K, 1, d], eq. 4
-        key = F.leaky_relu(self.key(flat, which)).reshape(shape)
-        value = F.leaky_relu(self.value(flat, which)).reshape(shape)
+        key = F.leaky_relu(self.key(flat, which, masks.get("key"))).reshape(shape)
+        value = F.leaky_relu(self.value(flat, which, masks.get("value"))).reshape(shape)
         affinity = (key @ query.unsqueeze(-1)).squeeze(-1) / math.sqrt(query.shape[-1])  # [K, B, F]
         attention = affinity.softmax(dim=-1)
         x = (attention.unsqueeze(2) @ value).squeeze(2)  # C_VKE [K, B, d], eq. 5
+        if self._residual:
+            x = F.layer_norm(x + self.kernels[list(which)].unsqueeze(1), x.shape[-1:])
+        if self._pairs:
+            x = torch.cat([x, pairs_of_fields(attention.unsqueeze(-1) * value)], -1)
         for depth, layer in enumerate(self.upper):  # f_u^k, eq. 6
-            x = layer(x if depth == 0 else F.relu(x), which)
+            x = layer(x if depth == 0 else F.relu(x), which, masks.get(f"upper{depth}"))
         return x.transpose(0, 1)
 
 
@@ -88,3 +116,11 @@ class VirtualKernelGate(nn.Module):
         directions = F.normalize(tags, dim=-1) * math.sqrt(tags.shape[-1])
         query, key = F.leaky_relu(self.query(directions)), F.leaky_relu(self.key(kernels))
         return (query @ key.T / math.sqrt(key.shape[-1])).softmax(dim=-1)
+
+
+class ProductGate(nn.Module):
+    """The gate as in the code that MVKE's authors published in part: the softmax of E_T . W_VK, without projections."""
+
+    def forward(self, tags: Tensor, kernels: Tensor) -> Tensor:
+        """Tag vectors [B, D] and the task's virtual kernels [K, D] -> weights [B, K], each row sums to 1."""
+        return (tags @ kernels.T).softmax(dim=-1)
