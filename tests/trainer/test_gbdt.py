@@ -69,6 +69,13 @@ def test_one_split_by_hand(feature):
     assert trees.importance() == {"ctr": {"age": 1.0, "price": 0.0} if "ages" in feature else {"price": 1.0, "age": 0}}
 
 
+def test_an_id_is_a_name_and_no_number():
+    # one split sets the middle one apart; mean .6, so from log(.6 / .4) by (.8 - .6) / .24 and (.2 - .6) / .24
+    batch = rows_of([0.8, 0.2, 0.8], ages=[2, 3, 4])
+    high, low = np.log(1.5) + 0.2 / 0.24, np.log(1.5) - 0.4 / 0.24
+    assert logits(grown(batch)[0], batch) == pytest.approx([high, low, high])
+
+
 def test_a_share_watched_is_learnt_as_a_soft_label():
     batch = rows_of([0.0, 0.0], ages=[2, 3])
     batch.labels["conversion"] = torch.tensor([0.75, 0.25]).repeat_interleave(100)
