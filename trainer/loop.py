@@ -45,6 +45,7 @@ def train_pass(
         loss = step.loss(model.logits(batch, step.heads), batch)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step(step.name)
+        model.stepped()
         sums[step.name] += loss.detach()
         done.batches[step.name] += 1
     done.losses = {name: float(total) / max(done.batches[name], 1) for name, total in sums.items()}

@@ -57,6 +57,13 @@ class Pruning:
         return Paths(self.settings.lake.root)
 
     @cached_property
+    def plain(self) -> RankerModel | TaggerModel:
+        """Without what leaves the shape of the network as it is."""
+        if self.model.family == "tagger":
+            return self.model
+        return self.model.model_copy(update={"offset": [], "averaging": 0.0})
+
+    @cached_property
     def training_days(self) -> list[date]:
         return [self.settings.training.start + timedelta(days=n) for n in range(self.settings.masks.train_days)]
 
@@ -68,12 +75,13 @@ class Pruning:
     def made_from(self) -> dict[str, Any]:
         """All that the masks depend on; a kept round of anything else is done again.
 
-        [tasks] is not among it: it weighs losses against each other, and a mask is found for one task alone. So models
-        that differ in it share their masks, whichever of them is there first.
+        [tasks] is not among it: it weighs losses against each other, and a mask is found for one task alone; nor are
+        offset and averaging, which leave the network's shape as it is. So models that differ in them share their masks,
+        whichever of them is there first.
         """
         days = [*self.training_days, self.validation_day]
         return {
-            "model": self.model.model_dump(mode="json", exclude={"tasks"}),
+            "model": self.plain.model_dump(mode="json", exclude={"tasks"}),
             "masks_settings": self.settings.masks.model_dump(mode="json", exclude={"version"}),
             "features": [feature.model_dump(mode="json") for feature in self.settings.features],
             "seed": self.settings.training.seed,
@@ -103,7 +111,7 @@ class Pruning:
         where = device(settings.training)
         sizes = vocabulary.sizes(self.paths, self.training_days[-1])
         masks = dict.fromkeys(self.model.heads, mask)
-        network = build(self.model, settings, sizes, masks).to(where)
+        network = build(self.plain, settings, sizes, masks).to(where)
         if network.value_columns:
             network.scale(value_statistics(self.paths.samples(settings.training.start)))
         objective = apart((task,))

@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from conf.models import RankerModel
 from conf.settings import Feature, Settings
@@ -13,7 +14,7 @@ from etl.contract import columns_of
 from trainer.batch import Batch
 from trainer.mask import Mask
 from trainer.parts.cross import Cross
-from trainer.parts.embedding import Embedding
+from trainer.parts.embedding import INITIAL_STD, Embedding
 from trainer.parts.network import network
 from trainer.parts.numbers import Numbers, Statistics
 from trainer.parts.sharing import SparseSharing
@@ -25,7 +26,10 @@ SHARED = "shared"
 class Ranker(TaskModel):
     """Heads over embeddings: one embedding for all, or one for each; and further ones that a head has for itself.
 
-    The network sees every row at one width: a head without an embedding of its own sees zeros where others have theirs.
+    offsets: what a head adds to the embedding that all share. exclusive: what it puts behind it; the network sees every
+    row at one width, so a head without one sees zeros there. averaging: decay a step of the running mean of the
+    network's weights, by which it predicts (eval mode); training goes on from the weights themselves. 0: no mean. The
+    tables are not averaged: what the last day said of a user would come late.
     numbers: numeric features as they are, when they are not embedded; id_columns: columns of Batch.ids that then are.
     """
 
@@ -36,8 +40,10 @@ class Ranker(TaskModel):
         heads: Sequence[str],
         embeddings: Mapping[str, Embedding],
         cross: Cross,
+        offsets: Mapping[str, Embedding],
         exclusive: Mapping[str, Embedding],
         network: nn.Module,
+        averaging: float = 0.0,
         numbers: Numbers | None = None,
         id_columns: Tensor | None = None,
     ) -> None:
@@ -45,8 +51,13 @@ class Ranker(TaskModel):
         self.heads = tuple(heads)
         self.embeddings = nn.ModuleDict(embeddings)
         self.cross = cross
+        self.offsets = nn.ModuleDict(offsets)
         self.exclusive = nn.ModuleDict(exclusive)
         self.network = network
+        self.mean: AveragedModel | None = None
+        if averaging:
+            decay = get_ema_multi_avg_fn(averaging)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            self.mean = AveragedModel(network, multi_avg_fn=decay)
         self.numbers = numbers
         self.value_columns = tuple(numbers.columns) if numbers else ()
         self.register_buffer("id_columns", id_columns, persistent=False)
@@ -56,13 +67,18 @@ class Ranker(TaskModel):
         if self.numbers:
             self.numbers.scale(statistics)
 
+    def stepped(self) -> None:
+        if self.mean:
+            self.mean.update_parameters(self.network)
+
     def masked_weights(self) -> dict[str, Tensor]:
         return cast(SparseSharing, self.network).masked_weights()
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
+        chosen = self.mean if self.mean and not self.training else self.network
         found: dict[str, Tensor] = {}
         for x, seen_by in self._inputs(batch, heads):
-            found |= {head: output.squeeze(-1) for head, output in self.network(x, seen_by).items()}
+            found |= {head: output.squeeze(-1) for head, output in chosen(x, seen_by).items()}
         return found
 
     def _inputs(self, batch: Batch, heads: Sequence[str]) -> Iterator[tuple[Tensor, list[str]]]:
@@ -72,17 +88,25 @@ class Ranker(TaskModel):
             of_embedding = list(heads) if name == SHARED else [head for head in heads if head == name]
             if not of_embedding:
                 continue
-            x = self.cross(embedding(ids))
-            if self.numbers:
-                x = torch.cat([x, self.numbers(batch.values)], 1)
-            if not self.exclusive:
-                yield x, of_embedding
-                continue
-            own = {head: self.exclusive[head](ids).flatten(1) for head in of_embedding if head in self.exclusive}
-            for head, vectors in own.items():
-                yield torch.cat([x, vectors], 1), [head]
-            if others := [head for head in of_embedding if head not in own]:
-                yield F.pad(x, (0, self._exclusive_width)), others
+            vectors = embedding(ids)
+            for head in (head for head in of_embedding if head in self.offsets):
+                yield from self._widened(self._crossed(vectors + self.offsets[head](ids), batch), ids, [head])
+            if others := [head for head in of_embedding if head not in self.offsets]:
+                yield from self._widened(self._crossed(vectors, batch), ids, others)
+
+    def _crossed(self, vectors: Tensor, batch: Batch) -> Tensor:
+        x: Tensor = self.cross(vectors)
+        return torch.cat([x, self.numbers(batch.values)], 1) if self.numbers else x
+
+    def _widened(self, x: Tensor, ids: Tensor, heads: list[str]) -> Iterator[tuple[Tensor, list[str]]]:
+        if not self.exclusive:
+            yield x, heads
+            return
+        own = {head: self.exclusive[head](ids).flatten(1) for head in heads if head in self.exclusive}
+        for head, vectors in own.items():
+            yield torch.cat([x, vectors], 1), [head]
+        if others := [head for head in heads if head not in own]:
+            yield F.pad(x, (0, self._exclusive_width)), others
 
 
 def network_width(model: RankerModel, settings: Settings) -> int:
@@ -101,18 +125,20 @@ def build(
 ) -> Ranker:
     """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head."""
 
-    def embedding(dim: int, name: str) -> Embedding:
-        return Embedding(embedded, sizes, dim, seed, f"embedding/{name}")
+    def embedding(dim: int, name: str, std: float = INITIAL_STD) -> Embedding:
+        return Embedding(embedded, sizes, dim, seed, f"embedding/{name}", std)
 
     heads, embedded = model.heads, _embedded(model, settings)
     names = heads if model.sharing == "single" else (SHARED,)
     embeddings = {name: embedding(model.embedding_dim, name) for name in names}
+    offsets = {head: embedding(model.embedding_dim, f"offset/{head}", std=0) for head in model.offset}
     exclusive = {head: embedding(model.exclusive_dim, f"exclusive/{head}") for head in model.exclusive}
     cross = Cross(embedded, model.embedding_dim)
     width = network_width(model, settings)
     layers = network(model, [width, *model.hidden, 1], heads, seed, masks)
     if model.numeric == "bucketed":
-        return Ranker(heads, embeddings, cross, exclusive, layers)
+        return Ranker(heads, embeddings, cross, offsets, exclusive, layers, model.averaging)
     columns = columns_of(settings.features)
     id_columns = torch.tensor([columns.index(column) for column in columns_of(embedded)])
-    return Ranker(heads, embeddings, cross, exclusive, layers, Numbers(settings.features), id_columns)
+    numbers = Numbers(settings.features)
+    return Ranker(heads, embeddings, cross, offsets, exclusive, layers, model.averaging, numbers, id_columns)

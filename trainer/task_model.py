@@ -29,6 +29,9 @@ class TaskModel(nn.Module):
     def scale(self, statistics: Statistics) -> None:
         """Takes mean and deviation of the numeric features, once, before the first day; most models need none."""
 
+    def stepped(self) -> None:
+        """Told after every step of training; for models that keep a mean of their weights."""
+
     def masked_weights(self) -> dict[str, Tensor]:
         """Layer -> the weights that task masks cover; only of models that are trained under masks."""
         raise NotImplementedError

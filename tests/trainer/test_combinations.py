@@ -28,10 +28,10 @@ NETWORKS = {
 }
 OBJECTIVES = ("ctr_cvr", "esmm", "esm2")
 CONVERSIONS = ("share", "yes_no")
-EXCLUSIVE = ("none", "one head")
+OWN = ("none", "exclusive", "offset", "exclusive and offset")
 NUMERIC = ("bucketed", "tanh")
-ALL = list(product(NETWORKS, OBJECTIVES, CONVERSIONS, EXCLUSIVE, NUMERIC))
-# a network of its own for each task shares no embedding, so none of them can have an exclusive one
+ALL = list(product(NETWORKS, OBJECTIVES, CONVERSIONS, OWN, NUMERIC))
+# a network of its own for each task shares no embedding, so none of them can have more of its own
 ALLOWED = [combination for combination in ALL if combination[0] != "single" or combination[3] == "none"]
 
 
@@ -39,10 +39,11 @@ def declared(**axes: object) -> RankerModel:
     return TypeAdapter(Model).validate_python({"family": "ranker", "embedding_dim": 4, "hidden": [6, 4], **axes})
 
 
-def model_of(sharing: str, objective: str, conversion: str, exclusive: str, numeric: str) -> RankerModel:
+def model_of(sharing: str, objective: str, conversion: str, own_tables: str, numeric: str) -> RankerModel:
     last = "cvr_without_action" if objective == "esm2" else "cvr"
-    own = {"exclusive": [last], "exclusive_dim": 3} if exclusive == "one head" else {}
-    axes = {"sharing": sharing, "objective": objective, "conversion": conversion, "numeric": numeric}
+    own = {"exclusive": [last], "exclusive_dim": 3} if "exclusive" in own_tables else {}
+    own |= {"offset": [last]} if "offset" in own_tables else {}
+    axes = {"sharing": sharing, "objective": objective, "conversion": conversion, "numeric": numeric, "averaging": 0.5}
     return declared(**axes, **NETWORKS[sharing], **own)
 
 
@@ -55,14 +56,14 @@ def is_allowed(build_model, *arguments, **axes) -> bool:
 
 
 def test_the_set_of_combinations():
-    assert len(ALL) == 7 * 3 * 2 * 2 * 2
+    assert len(ALL) == 7 * 3 * 2 * 4 * 2
     assert [combination for combination in ALL if is_allowed(model_of, *combination)] == ALLOWED
-    assert len(ALLOWED) == 156
+    assert len(ALLOWED) == 6 * 3 * 2 * 4 * 2 + 1 * 3 * 2 * 1 * 2
 
 
 @pytest.mark.parametrize("combination", [c for c in ALL if c not in ALLOWED], ids="-".join)
 def test_other_combinations_are_refused_by_name(combination):
-    with pytest.raises(ValidationError, match="sharing = 'single' shares no embedding: take exclusive out"):
+    with pytest.raises(ValidationError, match=r"sharing = 'single' shares no embedding: take (exclusive|offset) out"):
         model_of(*combination)
 
 
@@ -109,8 +110,15 @@ def steps_saves_and_loads(model, settings, masks, batch, tmp_path) -> None:
     adam = TaskOptimiser(network, [step.name for step in objective.steps], model.optimiser)
 
     def predictions(of):
-        with torch.inference_mode():
-            return objective.probabilities(of.logits(batch, objective.head_names))
+        """By the weights themselves, and by their mean."""
+        found = {}
+        for mode in (True, False):
+            of.train(mode)
+            with torch.inference_mode():
+                logits = of.logits(batch, objective.head_names)
+            found |= {(name, mode): value for name, value in objective.probabilities(logits).items()}
+        network.train()
+        return found
 
     before = predictions(network)
     for step in objective.steps:
@@ -120,8 +128,9 @@ def steps_saves_and_loads(model, settings, masks, batch, tmp_path) -> None:
         assert torch.isfinite(loss) and loss > 0
         loss.backward()
         adam.step(step.name)
+        network.stepped()
     after = predictions(network)
-    assert set(after) == {target.name for target in objective.targets}
+    assert set(after) == {(target.name, mode) for target in objective.targets for mode in (True, False)}
     for name, probability in after.items():
         assert torch.isfinite(probability).all() and (probability >= 0).all() and (probability <= 1).all()
         assert not torch.equal(probability, before[name]), f"the step did not move {name}"
@@ -181,6 +190,8 @@ def test_the_set_of_networks(sharing):
             {"sharing": "hard", "exclusive": ["like"], "exclusive_dim": 8},
             "exclusive = .'like'.: the heads are ctr, cvr",
         ),
+        ({"sharing": "hard", "offset": ["like"]}, "offset = .'like'.: the heads are ctr, cvr"),
+        ({"sharing": "hard", "averaging": 1}, "averaging"),
         (
             {"sharing": "hard", "objective": "esm2", "exclusive": ["cvr"], "exclusive_dim": 8},
             "the heads are ctr, action, cvr_after_action, cvr_without_action",
