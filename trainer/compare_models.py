@@ -9,81 +9,45 @@ predictions that each model made of the days asked for, before it trained on the
 and published as comparisons/<name>. --force makes the table again; models are made again by their own jobs.
 """
 
-import argparse
-import json
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
-from pathlib import Path
+from collections.abc import Mapping
+from typing import cast
 
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
 
 from conf import cli
-from conf.load import load_settings, model_for
-from conf.models import RankingModel, needs_masks
-from conf.paths import Paths, run_name
+from conf.load import load_settings
+from conf.models import RankingModel
+from conf.paths import Paths
 from conf.refusal import Refusal
-from conf.settings import RunName, Settings
-from etl.publish import file_hash, identity, is_published, publish, read_manifest, write_manifest
-from trainer import comparison_log, comparison_report, mask_store
-from trainer.comparison import KEYS, Asked, Compared, RunValues, activity_groups, compared, mean_of_earlier, values_of
-from trainer.daily_run import open_run
-from trainer.mask_generation import generate
-from trainer.predict import read_predictions
+from conf.settings import Settings
+from trainer import comparison_log, comparison_report, comparison_run
+from trainer.comparison import (
+    KEYS,
+    Asked,
+    Compared,
+    RunValues,
+    activity_groups,
+    compared,
+    mean_of_earlier,
+    rank_values,
+    values_of,
+)
+from trainer.comparison_run import predictions_of
 from trainer.rankscore import Rankscore
-from trainer.train_day import train_missing
 from trainer.truth import read_truth
-
-TABLE, DATA = "comparison.md", "comparison.json"
 
 
 def main() -> None:
     asked, settings, name, force = _arguments()
-    paths = Paths(settings.lake.root)
-    models = {model: _ranker(settings, model) for model in asked.models}
-    days = cli.days(asked.first, asked.last)
-    _check_days(settings, models, asked)
-    target = paths.comparison(name)
-    if is_published(target) and not force:
-        if read_manifest(target, remedy="")["asked"] != comparison_report.asked_for(asked):
-            raise Refusal(
-                "a comparison of other models, seeds or days has this name",
-                where=target,
-                remedy="give another --name, or --force to replace it",
-            )
-        print(f"comparison {name}: present in {target}, nothing to do", flush=True)
+    models = cast(Mapping[str, RankingModel], comparison_run.models_of(settings, asked))
+    if comparison_run.is_there(settings, name, asked, force):
         return
-    train_all(settings, models, asked)
+    comparison_run.train_all(settings, models, asked)
     found, mean_mse, rows = evaluate_all(settings, models, asked)
-    text = comparison_report.markdown(asked, found, mean_mse, rows)
-    content = comparison_report.content(asked, found, mean_mse, rows)
-    made_from = {
-        run: {str(day): identity(paths.predictions("ranker", run, day)) for day in days}
-        for model in models
-        for run in (run_name(model, seed) for seed in range(asked.seeds))
-    }
-
-    def write(staging: Path) -> None:
-        (staging / TABLE).write_text(text)
-        (staging / DATA).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-        files = {file: file_hash(staging / file) for file in (TABLE, DATA)}
-        write_manifest(staging, {"asked": content["asked"], "predictions": made_from, "files": files})
-
+    text = comparison_report.markdown(asked, found, rows, comparison_report.notes_on_rankers(asked, mean_mse))
+    content = comparison_report.content(asked, found, rows) | {"predicting_the_mean": {"cvr_mse": mean_mse}}
     comparison_log.log(settings, name, asked, models, found, text)
-    publish(paths, target, write)
-    print(f"comparison {name}: {len(models)} models, {asked.seeds} seeds, published in {target}", flush=True)
-
-
-def train_all(settings: Settings, models: Mapping[str, RankingModel], asked: Asked) -> None:
-    """Masks and daily models that are not there yet, seed by seed, so that every model has its first seeds early."""
-    work = [(seed, name) for seed in range(asked.seeds) for name in models]
-    for done, (seed, name) in enumerate(work):
-        print(f"comparison: {name}, seed {seed}: {len(work) - done} of {len(work)} left", flush=True)
-        seeded = with_seed(settings, seed)
-        model = models[name]
-        if needs_masks(model) and not is_published(mask_store.folder(seeded, model)):
-            generate(seeded, model, name)
-        train_missing(open_run(seeded, "ranker", name), asked.last)
+    comparison_run.publish_table(settings, name, asked, text, content)
 
 
 def evaluate_all(
@@ -91,21 +55,22 @@ def evaluate_all(
 ) -> tuple[dict[str, Compared], float | None, int]:
     """Each model's line of the table, the MSE of predicting the mean, and how many impressions all this is of."""
     paths = Paths(settings.lake.root)
-    days = cli.days(asked.first, asked.last)
-    truth = read_truth(paths, days, asked.rankscore.length)
-    of_base = _predictions(paths, asked.base, days)
-    activity = activity_groups(of_base)
+    assert asked.rankscore
+    truth = read_truth(paths, cli.days(asked.first, asked.last), asked.rankscore.length)
+    of_base = predictions_of(paths, asked, asked.base, 0)
+    activity = activity_groups(of_base, "ctr")
     values: dict[str, list[RunValues]] = {}
-    base_ctr = [_ctr(_predictions(paths, run_name(asked.base, seed), days)) for seed in range(asked.seeds)]
+    base_ctr = [_ctr(predictions_of(paths, asked, asked.base, seed)) for seed in range(asked.seeds)]
     for name in models:
-        values[name] = [
-            values_of(_predictions(paths, run_name(name, seed), days), base_ctr[seed], truth, activity, asked.rankscore)
-            for seed in range(asked.seeds)
-        ]
+        values[name] = []
+        for seed in range(asked.seeds):
+            predictions = predictions_of(paths, asked, name, seed)
+            more = rank_values(predictions, base_ctr[seed], truth, asked.rankscore)
+            values[name].append(values_of(predictions, activity, asked.section, *more))
         print(f"comparison: {name} evaluated", flush=True)
     learns = models[asked.base].conversion
     found = {
-        name: compared(values[name], values[asked.base], other_label=model.conversion != learns)
+        name: compared(values[name], values[asked.base], asked.section, other_label=model.conversion != learns)
         for name, model in models.items()
     }
     before = [day for day in cli.days(settings.training.start, asked.first) if day < asked.first]
@@ -115,54 +80,14 @@ def evaluate_all(
     return found, mean_mse, int((of_base["task"] == "ctr").sum())
 
 
-def with_seed(settings: Settings, seed: int) -> Settings:
-    training = settings.training.model_copy(update={"seed": seed})
-    return settings.model_copy(update={"training": training})
-
-
-def _predictions(paths: Paths, run: str, days: Sequence[date]) -> pd.DataFrame:
-    frames = []
-    for day in days:
-        folder = paths.predictions("ranker", run, day)
-        read_manifest(folder, remedy=f"train it again: python -m trainer.train_day --family ranker --day {day} --force")
-        frames.append(read_predictions(folder).assign(day=str(day)))
-    return pd.concat(frames, ignore_index=True)
-
-
 def _ctr(predictions: pd.DataFrame) -> pd.DataFrame:
     of_ctr = predictions[predictions["task"] == "ctr"]
     return of_ctr[[*KEYS, "prediction"]].rename(columns={"prediction": "base_ctr"})
 
 
-def _ranker(settings: Settings, name: str) -> RankingModel:
-    model = model_for(settings, name)
-    if model.family == "tagger":
-        raise Refusal(f"model '{name}' is a {model.family}", where="--models", remedy="name rankers only")
-    return model
-
-
-def _check_days(settings: Settings, models: Mapping[str, RankingModel], asked: Asked) -> None:
-    """Nothing may be chosen on the days that are reported."""
-    start = settings.training.start
-    validation = start + timedelta(days=settings.masks.train_days)
-    if asked.first <= start:
-        raise Refusal(f"nothing predicts {asked.first}", where="--from", remedy=f"choose a day after {start}")
-    masked = [name for name, model in models.items() if needs_masks(model)]
-    if masked and asked.first <= validation:
-        raise Refusal(
-            f"the masks of {masked[0]} are chosen on days up to {validation}",
-            where="--from",
-            remedy=f"choose a day after {validation}",
-        )
-
-
 def _arguments() -> tuple[Asked, Settings, str, bool]:
     parser = cli.parser("Train several models over the same days and seeds, and compare them.")
-    cli.add_days(parser)
-    parser.add_argument("--models", nargs="+", required=True, help="model files in conf/models, without .toml")
-    parser.add_argument("--base", default="single", help="the model the others are held against; added when not named")
-    parser.add_argument("--seeds", type=_seeds, default=5, help="repetitions: seeds 0 to N - 1")
-    parser.add_argument("--name", type=_name, default="models", help="comparisons/<name>")
+    comparison_run.add_arguments(parser, base="single", name="models")
     parser.add_argument(
         "--rankscore",
         nargs=3,
@@ -180,25 +105,8 @@ def _arguments() -> tuple[Asked, Settings, str, bool]:
     if score.c and not score.length:
         raise Refusal("C is not 0, but nothing says the length", where="--rankscore", remedy="give --length too")
     models = list(dict.fromkeys([arguments.base, *arguments.models]))
-    return (
-        Asked(models, arguments.base, arguments.seeds, days[0], days[-1], score),
-        settings,
-        arguments.name,
-        arguments.force,
-    )
-
-
-def _seeds(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= 20):
-        raise argparse.ArgumentTypeError(f"'{text}': give a number from 1 to 20")
-    return int(text)
-
-
-def _name(text: str) -> str:
-    try:
-        return TypeAdapter(RunName).validate_python(text)
-    except ValidationError:
-        raise argparse.ArgumentTypeError(f"'{text}': letters, digits, '_', '.' and '-' only") from None
+    asked = Asked("ranker", models, arguments.base, arguments.seeds, days[0], days[-1], score)
+    return asked, settings, arguments.name, arguments.force
 
 
 if __name__ == "__main__":

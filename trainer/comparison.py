@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,21 @@ WITH_TOPS = ("cvr", "ctcvr")
 SHOWN = ("auc", "gauc_impressions", "gauc_equal", "mse", "calibration")
 AGAINST_LABEL = ("cvr_mse", "cvr_calibration", "ctcvr_calibration")  # the label depends on what a model learns
 RANKSCORE, VALUE_OF_TOP, WITH_BASE_CTR = "rankscore", "value_of_top", "value_of_top_with_base_ctr"
-OF_DAYS = ("ctr_auc", "ctr_gauc_impressions", "cvr_mse", "cvr_auc", "cvr_calibration", "ctcvr_auc")
-OF_GROUPS = ("ctr_auc", "cvr_auc", "cvr_mse", "ctcvr_auc")
+OF_TAGS = ("ndcg_at_5", "ndcg_at_10", "hit_rate_at_5", "hit_rate_at_10")
+Section = Literal["ranker", "tagger"]
+# what is shown by day, and by domain and activity of users
+OF_DAYS = {
+    "ranker": ("ctr_auc", "ctr_gauc_impressions", "cvr_mse", "cvr_auc", "cvr_calibration", "ctcvr_auc"),
+    "tagger": tuple(
+        f"{task}_{metric}"
+        for task in ("interest", "intention")
+        for metric in ("auc", "gauc_impressions", "ndcg_at_10", "hit_rate_at_10")
+    ),
+}
+OF_GROUPS = {
+    "ranker": ("ctr_auc", "cvr_auc", "cvr_mse", "ctcvr_auc"),
+    "tagger": ("interest_auc", "interest_gauc_impressions", "intention_auc", "intention_gauc_impressions"),
+}
 
 
 @dataclass(frozen=True)
@@ -67,26 +81,33 @@ class Compared:
 
 def values_of(
     predictions: pd.DataFrame,
-    base_ctr: pd.DataFrame,
-    truth: pd.DataFrame,
     activity: Mapping[str, str],
-    score: Rankscore,
+    section: Section,
+    more_pooled: Metrics,
+    more_by_day: Mapping[str, Metrics],
 ) -> RunValues:
-    """predictions: contract.PREDICTIONS and `day`; truth: impression_id, day, value (and length); see trainer/truth.py.
-
-    base_ctr: day, impression_id, base_ctr, of the base and the same seed; activity: user -> group.
-    """
+    """predictions: contract.PREDICTIONS and `day`; activity: user -> group; more: of the run, from elsewhere."""
     group = predictions["user_id"].map(activity)
-    scored = _scored(predictions, truth.merge(base_ctr, on=KEYS, validate="one_to_one"))
+    names = OF_GROUPS[section]
     return RunValues(
-        pooled=_metrics(predictions) | _rank_value(scored, score),
-        by_day={
-            str(day): _metrics(rows) | _rank_value(scored[scored["day"] == day], score)
-            for day, rows in predictions.groupby("day")
-        },
-        by_domain={str(domain): _of_group(rows) for domain, rows in predictions.groupby("domain")},
-        by_activity={str(name): _of_group(rows) for name, rows in predictions.groupby(group)},
+        pooled=_metrics(predictions) | more_pooled,
+        by_day={str(day): _metrics(rows) | more_by_day.get(str(day), {}) for day, rows in predictions.groupby("day")},
+        by_domain={str(domain): _of_group(rows, names) for domain, rows in predictions.groupby("domain")},
+        by_activity={str(name): _of_group(rows, names) for name, rows in predictions.groupby(group)},
     )
+
+
+def rank_values(
+    predictions: pd.DataFrame, base_ctr: pd.DataFrame, truth: pd.DataFrame, score: Rankscore
+) -> tuple[Metrics, dict[str, Metrics]]:
+    """What the order by rankscore is worth, pooled and by day.
+
+    base_ctr: day, impression_id, base_ctr, of the base and the same seed; truth: impression_id, day, value (and
+    length); see trainer/truth.py.
+    """
+    scored = _scored(predictions, truth.merge(base_ctr, on=KEYS, validate="one_to_one"))
+    days = sorted(predictions["day"].unique())
+    return _rank_value(scored, score), {str(day): _rank_value(scored[scored["day"] == day], score) for day in days}
 
 
 def _metrics(predictions: pd.DataFrame) -> Metrics:
@@ -103,13 +124,14 @@ def target_and_metric(name: str) -> tuple[str, str]:
     """ "ctr_auc" to ("ctr", "auc"); a target's name may hold underscores too."""
     tops = tuple(f"{kind}_top{percent:g}" for kind in ("recall", "precision", "f1") for percent in TOP_PERCENT)
     values = [f"{metric}{unit}" for metric in (VALUE_OF_TOP, WITH_BASE_CTR) for unit in ("", IN_LENGTH)]
-    metric = next(metric for metric in (*SHOWN, *tops, *values) if name.endswith(f"_{metric}"))
+    metric = next(metric for metric in (*SHOWN, *OF_TAGS, *tops, *values) if name.endswith(f"_{metric}"))
     return name.removesuffix(f"_{metric}"), metric
 
 
-def _of_group(predictions: pd.DataFrame) -> Metrics:
+def _of_group(predictions: pd.DataFrame, names: Sequence[str]) -> Metrics:
     metrics = {task: evaluate(rows) for task, rows in predictions.groupby("task")}
-    return {name: metrics[target][metric] for name in OF_GROUPS for target, metric in [target_and_metric(name)]}
+    asked = {name: target_and_metric(name) for name in names}
+    return {name: metrics[target][metric] for name, (target, metric) in asked.items() if target in metrics}
 
 
 def _scored(predictions: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -134,12 +156,12 @@ def _rank_value(scored: pd.DataFrame, score: Rankscore) -> Metrics:
     return {f"{RANKSCORE}_{name}": value for name, value in found.items()}
 
 
-def activity_groups(predictions: pd.DataFrame) -> dict[str, str]:
+def activity_groups(predictions: pd.DataFrame, task: str) -> dict[str, str]:
     """user -> quartile of users by the number of their impressions (after ESM2 figure 7, which counts purchases).
 
     Users with the same number are in the same group; a group that ties leave empty is not there.
     """
-    counts = predictions[predictions["task"] == "ctr"].groupby("user_id").size()
+    counts = predictions[predictions["task"] == task].groupby("user_id").size()
     edges = np.unique(np.quantile(counts, [0.25, 0.5, 0.75], method="lower"))
     quartile = pd.Series(np.searchsorted(edges, counts, side="left"), index=counts.index)
     names = {
@@ -149,7 +171,9 @@ def activity_groups(predictions: pd.DataFrame) -> dict[str, str]:
     return {str(user): names[number] for user, number in quartile.items()}
 
 
-def compared(of_model: Sequence[RunValues], of_base: Sequence[RunValues], other_label: bool) -> Compared:
+def compared(
+    of_model: Sequence[RunValues], of_base: Sequence[RunValues], section: Section, other_label: bool = False
+) -> Compared:
     """Seeds in the same order. Of other labels, errors do not compare."""
     names = dict.fromkeys(name for values in of_model for name in values.pooled)
     return Compared(
@@ -160,9 +184,9 @@ def compared(of_model: Sequence[RunValues], of_base: Sequence[RunValues], other_
             for name in names
             if not (other_label and name in AGAINST_LABEL) and name in of_base[0].pooled
         },
-        by_day=_spreads_of_groups([values.by_day for values in of_model], OF_DAYS),
-        by_domain=_spreads_of_groups([values.by_domain for values in of_model], OF_GROUPS),
-        by_activity=_spreads_of_groups([values.by_activity for values in of_model], OF_GROUPS),
+        by_day=_spreads_of_groups([values.by_day for values in of_model], OF_DAYS[section]),
+        by_domain=_spreads_of_groups([values.by_domain for values in of_model], OF_GROUPS[section]),
+        by_activity=_spreads_of_groups([values.by_activity for values in of_model], OF_GROUPS[section]),
     )
 
 
@@ -212,9 +236,10 @@ def mean_of_earlier(earlier: pd.DataFrame, days: pd.DataFrame, label: str) -> fl
 class Asked:
     """What a comparison is of; one of other models, seeds or days has another name."""
 
+    section: Section
     models: list[str]
     base: str
     seeds: int
     first: date
     last: date
-    rankscore: Rankscore
+    rankscore: Rankscore | None = None

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from conf.models import ModelFile
 from conf.settings import Settings
 from trainer import figures, tracking
-from trainer.comparison import AGAINST_LABEL, OF_GROUPS, Asked, Compared
+from trainer.comparison import AGAINST_LABEL, OF_DAYS, OF_GROUPS, Asked, Compared
 
 EXPERIMENT = "comparison"
-PICTURED = (*OF_GROUPS, "ctr_gauc_impressions", "ctcvr_gauc_impressions", "rankscore_value_of_top")
+PICTURED = {
+    "ranker": (*OF_GROUPS["ranker"], "ctr_gauc_impressions", "ctcvr_gauc_impressions", "rankscore_value_of_top"),
+    "tagger": OF_DAYS["tagger"],
+}
 
 
 def log(
@@ -28,7 +31,7 @@ def log(
     with tracking.run(settings, EXPERIMENT, name, key=name, tags=tags) as whole:
         whole.params({**of_all, "models": len(models), "rankscore": asked.rankscore})
         whole.text(table, "comparison.md")
-        for metric in PICTURED:
+        for metric in PICTURED[asked.section]:
             spreads = {
                 model: compared.spreads[metric]
                 for model, compared in found.items()

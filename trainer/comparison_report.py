@@ -13,7 +13,7 @@ TARGETS = ("ctr", "cvr", "ctcvr", "ctavr")  # the first in the tables, in this o
 BY_ACTIVITY = "by users' activity: quartiles of users by impressions in these days"
 
 
-def markdown(asked: Asked, models: Mapping[str, Compared], mean_mse: float | None, rows: int) -> str:
+def markdown(asked: Asked, models: Mapping[str, Compared], rows: int, notes: Sequence[str]) -> str:
     """One table a group of metrics, models as rows."""
     names = sorted({name: None for compared in models.values() for name in compared.spreads}, key=_place)
     tops = [name for name in names if target_and_metric(name)[1].startswith(("recall", "precision", "f1"))]
@@ -23,32 +23,41 @@ def markdown(asked: Asked, models: Mapping[str, Compared], mean_mse: float | Non
         f"{rows:,} impressions, each predicted by the model of the day before. Mean ± standard deviation over seeds,"
         f" all days together; in brackets the difference to {asked.base} and p of the two-sided paired test ({TEST}) on"
         " the values by seed and day. Seeds share the days, so pairs are not independent and p is on the small side.\n",
-        f"{OTHER_LABEL}: learns another conversion than {asked.base} (the share, or yes or no), so that its mse and its"
-        " calibration of cvr and ctcvr are against another label. -: does not predict it.\n",
-        f"Predicting the mean of all earlier days: cvr mse {_number(mean_mse)}.\n",
-        f"rankscore value_of_top: {asked.rankscore}; the mean share watched (0 without a click) of the top tenth of"
-        " each user's impressions of a day, ordered by it (LT4REC eq. 3, table 3 offline);"
-        f" with_base_ctr: the model's CVR behind the CTR of {asked.base}"
-        + (f"; in_length: share watched times {asked.rankscore.length}.\n" if asked.rankscore.length else ".\n"),
+        *(f"{note}\n" for note in notes),
     ]
     parts.extend(_table(target, of_target, models) for target, of_target in _by_target(main).items())
     for target, of_target in _by_target(tops).items():
         title = f"{target}, top rows by prediction, percent of rows (ESM2 tables 4 and 5)"
         parts.append(_table(title, of_target, models))
     shown = {_title(model, found): found for model, found in models.items()}
-    parts.extend(_group_tables("by day", OF_DAYS, {title: found.by_day for title, found in shown.items()}))
-    parts.extend(_group_tables("by domain", OF_GROUPS, {title: found.by_domain for title, found in shown.items()}))
-    parts.extend(_group_tables(BY_ACTIVITY, OF_GROUPS, {title: found.by_activity for title, found in shown.items()}))
+    days, groups = OF_DAYS[asked.section], OF_GROUPS[asked.section]
+    parts.extend(_group_tables("by day", days, {title: found.by_day for title, found in shown.items()}))
+    parts.extend(_group_tables("by domain", groups, {title: found.by_domain for title, found in shown.items()}))
+    parts.extend(_group_tables(BY_ACTIVITY, groups, {title: found.by_activity for title, found in shown.items()}))
     return "\n".join(parts)
 
 
-def content(asked: Asked, models: Mapping[str, Compared], mean_mse: float | None, rows: int) -> dict[str, Any]:
+def notes_on_rankers(asked: Asked, mean_mse: float | None) -> list[str]:
+    """How to read the tables; mean_mse: of predicting the mean of all earlier days."""
+    score = asked.rankscore
+    assert score
+    return [
+        f"{OTHER_LABEL}: learns another conversion than {asked.base} (the share, or yes or no), so that its mse and its"
+        " calibration of cvr and ctcvr are against another label. -: does not predict it.",
+        f"Predicting the mean of all earlier days: cvr mse {_number(mean_mse)}.",
+        f"rankscore value_of_top: {score}; the mean share watched (0 without a click) of the top tenth of"
+        " each user's impressions of a day, ordered by it (LT4REC eq. 3, table 3 offline);"
+        f" with_base_ctr: the model's CVR behind the CTR of {asked.base}"
+        + (f"; in_length: share watched times {score.length}." if score.length else "."),
+    ]
+
+
+def content(asked: Asked, models: Mapping[str, Compared], rows: int) -> dict[str, Any]:
     """The same for programs; undefined is null."""
     return {
         "asked": asked_for(asked),
         "test": TEST,
         "rows": rows,
-        "predicting_the_mean": {"cvr_mse": mean_mse},
         "models": {model: asdict(compared) for model, compared in models.items()},
     }
 

@@ -143,6 +143,7 @@ def _user_tower(
         return OneVector(layers, pairs=pairs)
     experts = VirtualKernelExperts(
         model.virtual_kernels,
+        fields,
         model.embedding_dim,
         model.attention_dim,
         model.hidden,

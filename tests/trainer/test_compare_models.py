@@ -26,6 +26,7 @@ from trainer.comparison import (
     activity_groups,
     compared,
     mean_of_earlier,
+    rank_values,
     target_and_metric,
     values_of,
 )
@@ -46,7 +47,7 @@ def values(*by_day):
 def test_spread_difference_and_paired_test_by_hand():
     # differences by seed and day: .1 .3 | .2 .2: mean .2, sd sqrt(.02 / 3), t = .2 / (sd / 2) = 4.899 on 3 degrees
     base = [values(0.5, 0.4), values(0.5, 0.6)]
-    found = compared([values(0.6, 0.7), values(0.7, 0.8)], base, other_label=False)
+    found = compared([values(0.6, 0.7), values(0.7, 0.8)], base, "ranker")
     assert found.spreads["ctr_auc"].mean == pytest.approx(0.7)  # seeds .65 and .75
     assert found.spreads["ctr_auc"].sd == pytest.approx(0.1 / 2**0.5)
     assert found.differences["ctr_auc"].value == pytest.approx(0.2)
@@ -56,10 +57,12 @@ def test_spread_difference_and_paired_test_by_hand():
 
 def test_a_pair_needs_both_sides_and_a_single_or_equal_one_has_no_p():
     base = [values(0.5, None)]
-    assert compared([values(0.6, 0.7)], base, False).differences["ctr_auc"] == Difference(pytest.approx(0.15), None, 1)
-    assert compared(base, base, False).differences["ctr_auc"].p is None
-    assert compared([values(None, None)], base, False).spreads["ctr_auc"] == Spread(None, None)
-    assert compared([values(None, None)], base, False).differences["ctr_auc"] == Difference(None, None, 0)
+    assert compared([values(0.6, 0.7)], base, "ranker").differences["ctr_auc"] == Difference(
+        pytest.approx(0.15), None, 1
+    )
+    assert compared(base, base, "ranker").differences["ctr_auc"].p is None
+    assert compared([values(None, None)], base, "ranker").spreads["ctr_auc"] == Spread(None, None)
+    assert compared([values(None, None)], base, "ranker").differences["ctr_auc"] == Difference(None, None, 0)
 
 
 def test_the_top_of_each_users_day_by_hand():
@@ -85,7 +88,7 @@ def test_users_are_grouped_by_quartiles_of_their_impressions():
     counts = {"a": 1, "b": 1, "c": 2, "d": 3, "e": 3, "f": 5, "g": 9, "h": 20}
     users = [user for user, count in counts.items() for _ in range(count)]
     frame = pd.DataFrame({"user_id": [*users, *users], "task": ["ctr"] * len(users) + ["cvr"] * len(users)})
-    groups = activity_groups(frame)
+    groups = activity_groups(frame, "ctr")
     assert {group: sorted(u for u in groups if groups[u] == group) for group in groups.values()} == {
         "1: 1 to 1 impressions": ["a", "b"],
         "2: 2 to 3 impressions": ["c", "d", "e"],
@@ -101,6 +104,7 @@ def test_the_mean_of_earlier_days_is_what_is_predicted():
 
 def test_names_of_metrics_come_apart_where_targets_have_underscores():
     assert target_and_metric("ctr_gauc_equal") == ("ctr", "gauc_equal")
+    assert target_and_metric("interest_ndcg_at_10") == ("interest", "ndcg_at_10")
     assert target_and_metric("add_to_cart_auc") == ("add_to_cart", "auc")
     in_length = "rankscore_value_of_top_with_base_ctr_in_length"
     assert target_and_metric(in_length) == ("rankscore", "value_of_top_with_base_ctr_in_length")
@@ -108,9 +112,9 @@ def test_names_of_metrics_come_apart_where_targets_have_underscores():
 
 
 def test_what_is_undefined_is_a_word():
-    asked = Asked(["a"], "a", 1, date(2026, 1, 2), date(2026, 1, 3), Rankscore())
-    of_none = compared([values(None, None)], [values(None, None)], False)
-    text = comparison_report.markdown(asked, {"a": of_none}, None, 0)
+    asked = Asked("ranker", ["a"], "a", 1, date(2026, 1, 2), date(2026, 1, 3), Rankscore())
+    of_none = compared([values(None, None)], [values(None, None)], "ranker")
+    text = comparison_report.markdown(asked, {"a": of_none}, 0, comparison_report.notes_on_rankers(asked, None))
     assert "| a | undefined |" in text and "cvr mse undefined" in text and "nan" not in text.lower()
 
 
@@ -119,14 +123,14 @@ def test_a_cell_by_hand():
         spreads = {"cvr_mse": Spread(0.09, 0.001), "ctr_auc": Spread(0.7, None)}
         return Compared(other_label, spreads, {"cvr_mse": difference} if difference else {})
 
-    asked = Asked(["a", "b"], "a", 2, date(2026, 1, 2), date(2026, 1, 3), Rankscore())
+    asked = Asked("ranker", ["a", "b"], "a", 2, date(2026, 1, 2), date(2026, 1, 3), Rankscore())
     models = {
         "a": line(Difference(0.0, None, 4)),
         "b": line(Difference(-0.01, 0.0312, 4)),
         "c": line(None, other_label=True),
     }
     models["c"].spreads["like_auc"] = Spread(0.6, 0.1)
-    text = comparison_report.markdown(asked, models, 0.1234, 5000)
+    text = comparison_report.markdown(asked, models, 5000, comparison_report.notes_on_rankers(asked, 0.1234))
     assert "| a | 0.0900 ± 0.0010 |\n| b | 0.0900 ± 0.0010 (-0.0100, -10.00%, p 0.031) |\n" in text
     assert "| c † | 0.0900 ± 0.0010 |\n" in text
     assert "## like\n\n| model | auc |\n|---|---|\n| a | - |\n| b | - |\n| c † | 0.6000 ± 0.1000 |" in text
@@ -284,6 +288,10 @@ def test_truth_is_what_was_watched_and_leaves_out_what_is_not_known(settings):
         read_truth(Paths(settings.lake.root), [START], "depth")
 
 
+def of_run(rows, base_ctr, truth, score) -> RunValues:
+    return values_of(rows, {"u": "all"}, "ranker", *rank_values(rows, base_ctr, truth, score))
+
+
 def test_rows_whose_conversion_is_not_known_count_for_click_and_not_for_the_top():
     rows = pd.DataFrame({
         "impression_id": ["1", "2", "1", "2", "1", "2"], "user_id": "u", "item_id": "i", "domain": "d", "day": "d",
@@ -292,13 +300,13 @@ def test_rows_whose_conversion_is_not_known_count_for_click_and_not_for_the_top(
     })  # fmt: skip
     truth = pd.DataFrame({"day": ["d"], "impression_id": ["1"], "value": [0.5]})
     base_ctr = pd.DataFrame({"day": ["d"] * 2, "impression_id": ["1", "2"], "base_ctr": [0.5, 0.5]})
-    found = values_of(rows, base_ctr, truth, {"u": "all"}, Rankscore())
+    found = of_run(rows, base_ctr, truth, Rankscore())
     assert found.pooled["ctr_auc"] == 1 and found.pooled["ctcvr_auc"] == 0 and found.pooled["cvr_auc"] is None
     assert found.pooled["cvr_mse"] == pytest.approx(0.04)  # an unclicked row is no row of CVR
     assert found.pooled["rankscore_value_of_top"] == 0.5
     # with both known, the model's own scores put the first on top, and its cvr behind the base's ctr the second
     truth = pd.DataFrame({"day": ["d"] * 2, "impression_id": ["1", "2"], "value": [0.5, 0.25]})
-    found = values_of(rows, base_ctr.assign(base_ctr=[0.1, 0.9]), truth, {"u": "all"}, Rankscore(b=0.1))
+    found = of_run(rows, base_ctr.assign(base_ctr=[0.1, 0.9]), truth, Rankscore(b=0.1))
     assert found.pooled["rankscore_value_of_top"] == 0.5
     assert (
         found.pooled["rankscore_value_of_top_with_base_ctr"]
@@ -308,12 +316,12 @@ def test_rows_whose_conversion_is_not_known_count_for_click_and_not_for_the_top(
     assert "rankscore_value_of_top_in_length" not in found.pooled
     # 0.5 of 20 seconds and 0.25 of 60
     known = truth.assign(length=[20.0, 60.0])
-    found = values_of(rows, base_ctr.assign(base_ctr=[0.1, 0.9]), known, {"u": "all"}, Rankscore(b=0.1))
+    found = of_run(rows, base_ctr.assign(base_ctr=[0.1, 0.9]), known, Rankscore(b=0.1))
     assert found.pooled["rankscore_value_of_top_in_length"] == 10
     assert found.pooled["rankscore_value_of_top_with_base_ctr_in_length"] == 15
     assert set(found.by_day) == {"d"} and set(found.by_activity) == {"all"}
     # .9 * .7 = .63 and .8 * .9 = .72: the second on top, of both days
     two = [pd.concat([frame, frame.assign(day="e")]) for frame in (rows, base_ctr)]
-    found = values_of(*two, pd.concat([truth, truth.assign(day="e", value=0.0)]), {"u": "all"}, Rankscore())
+    found = of_run(*two, pd.concat([truth, truth.assign(day="e", value=0.0)]), Rankscore())
     assert {day: values["rankscore_value_of_top"] for day, values in found.by_day.items()} == {"d": 0.25, "e": 0.0}
     assert found.pooled["rankscore_value_of_top"] == 0.125

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,25 @@ def rows(tags: list[list[int]]) -> Batch:
     return Batch(ids, {}, {}, torch.empty(len(ids), 0))
 
 
+def experts_without_fields(count: int, *, fields: int = 1, **shape: Any) -> VirtualKernelExperts:
+    """Embeddings of one number; what fields add to them is zero."""
+    experts = VirtualKernelExperts(count, fields, 1, **shape, seed=0)
+    put(experts.fields, [0] * fields)
+    return experts
+
+
+def test_a_field_adds_its_vector_to_what_is_embedded_in_it() -> None:
+    """Fields 2 and 6, to which -1 and 2 are added: 1 and 8, of equal attention 4.5."""
+    experts = experts_without_fields(1, fields=2, attention_dim=1, hidden=[], output_dim=1)
+    put(experts.fields, [-1, 2])
+    put(experts.key.weight, [0])
+    for parameter, value in ((experts.value.weight, 1), (experts.value.bias, 0)):
+        put(parameter, [value])
+    put(experts.upper[0].weight, [1])
+    put(experts.upper[0].bias, [0])
+    torch.testing.assert_close(experts(torch.tensor([[[2.0], [6.0]]]), [0]), torch.tensor([[[4.5]]]))
+
+
 def test_two_experts_one_field_by_hand() -> None:
     """eq. 4 to 7 and 2, one field of value 2: the attention over a single field is 1.
 
@@ -51,7 +71,7 @@ def test_two_experts_one_field_by_hand() -> None:
       and 0, so the softmax is 3/4 and 1/4; E_u = 3/4 (6, 4) + 1/4 (0, -3) = (4.5, 2.25)
     tag (1, 0): cos = 4.5 / sqrt(4.5^2 + 2.25^2) = 2 / sqrt(5)
     """
-    experts = VirtualKernelExperts(2, embedding_dim=1, attention_dim=1, hidden=[], output_dim=2, seed=0)
+    experts = experts_without_fields(2, attention_dim=1, hidden=[], output_dim=2)
     put(experts.kernels, [1, 0])
     put(experts.value.weight, [1, -1])
     put(experts.value.bias, [0, 1])
@@ -80,7 +100,7 @@ def test_attention_over_two_fields_by_hand() -> None:
 
     The softmax is 1/3 and 2/3; V = 3 * field = 3 and 6; C = 5. The other expert, left as drawn, is not asked.
     """
-    experts = VirtualKernelExperts(2, embedding_dim=1, attention_dim=4, hidden=[], output_dim=1, seed=0)
+    experts = experts_without_fields(2, fields=2, attention_dim=4, hidden=[], output_dim=1)
     first = torch.tensor([1.0, 0, 0, 0])
     for layer, weight in (
         (experts.query, -100 * torch.eye(4)),
@@ -100,7 +120,7 @@ def test_attention_over_two_fields_by_hand() -> None:
 
 def test_layers_of_an_expert_are_a_relu_network() -> None:
     """One field, C = 1: hidden (1, -1) -> relu (1, 0) -> 10 * 1 + 100 * 0 = 10."""
-    experts = VirtualKernelExperts(1, embedding_dim=1, attention_dim=1, hidden=[2], output_dim=1, seed=0)
+    experts = experts_without_fields(1, attention_dim=1, hidden=[2], output_dim=1)
     put(experts.value.weight, 1)
     for layer, weight in ((experts.upper[0], [1, -1]), (experts.upper[1], [10, 100])):
         put(layer.weight, weight)
@@ -111,7 +131,7 @@ def test_layers_of_an_expert_are_a_relu_network() -> None:
 
 def test_the_residual_by_hand() -> None:
     """Attention over one field: V = (0, 2); with the kernel (1, 3) added (1, 5), mean 3, deviation 2: (-1, 1)."""
-    experts = VirtualKernelExperts(1, embedding_dim=1, attention_dim=2, hidden=[], output_dim=2, seed=0, residual=True)
+    experts = experts_without_fields(1, attention_dim=2, hidden=[], output_dim=2, residual=True)
     put(experts.kernels, [1, 3])
     put(experts.value.weight, [0, 1])
     put(experts.value.bias, [0, 0])
@@ -122,7 +142,7 @@ def test_the_residual_by_hand() -> None:
 
 def test_pairs_of_weighted_fields_by_hand() -> None:
     """Two fields 2 and 6 of equal attention: weighted 1 and 3, so the sum is 4 and the pair 1 * 3 = 3; 10 * 4 + 3."""
-    experts = VirtualKernelExperts(1, embedding_dim=1, attention_dim=1, hidden=[], output_dim=1, seed=0, pairs=True)
+    experts = experts_without_fields(1, attention_dim=1, hidden=[], output_dim=1, fields=2, pairs=True)
     put(experts.key.weight, [0])
     put(experts.value.weight, [1])
     put(experts.value.bias, [0])

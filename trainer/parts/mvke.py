@@ -21,6 +21,8 @@ from trainer.parts.cross import pairs_of_fields
 from trainer.parts.dense import Dense
 from trainer.seeding import generator
 
+FIELD_STD = 0.25  # far above embeddings at the start (0.01), near what they grow to
+
 
 class StackedLinear(nn.Module):
     """K independent linear layers, applied side by side: [K, ..., inputs] -> [K, ..., outputs]."""
@@ -41,6 +43,8 @@ class StackedLinear(nn.Module):
 class VirtualKernelExperts(nn.Module):
     """The VKEs of a user tower: one vector a user and expert. They share the embedded fields and nothing else.
 
+    Every field has a vector of its own, added to what is embedded in it (in no paper): keys and values are made by the
+    same weights for all fields, and while embeddings are small attention could not tell one field from another.
     residual: as in the code that MVKE's authors published in part, the virtual kernel is added to what it attends to,
     and the sum normalised. pairs: the products of all pairs of weighted fields, beside their sum ("superimpose DeepFM",
     section 4.1).
@@ -49,6 +53,7 @@ class VirtualKernelExperts(nn.Module):
     def __init__(
         self,
         experts: int,
+        fields: int,
         embedding_dim: int,
         attention_dim: int,
         hidden: Sequence[int],
@@ -62,6 +67,8 @@ class VirtualKernelExperts(nn.Module):
         self._residual, self._pairs = residual, pairs
         kernels = torch.randn(experts, attention_dim, generator=generator(seed, "virtual kernels"))
         self.kernels = nn.Parameter(kernels)  # W_VK
+        of_fields = torch.randn(fields, embedding_dim, generator=generator(seed, "fields")) * FIELD_STD
+        self.fields = nn.Parameter(of_fields)
         self.query = StackedLinear(experts, attention_dim, attention_dim, seed, "vke/query")
         self.key = StackedLinear(experts, embedding_dim, attention_dim, seed, "vke/key")
         self.value = StackedLinear(experts, embedding_dim, attention_dim, seed, "vke/value")
@@ -80,7 +87,7 @@ class VirtualKernelExperts(nn.Module):
         """Embedded user fields [B, F, E] -> E_u^k [B, len(which), D] of the experts named, counted from 0."""
         masks = masks or {}
         rows, count, width = fields.shape
-        flat = fields.reshape(1, rows * count, width)
+        flat = (fields + self.fields).reshape(1, rows * count, width)
         shape = (len(which), rows, count, -1)
         query = F.leaky_relu(self.query(self.kernels[list(which)].unsqueeze(1), which))  # [K, 1, d], eq. 4
         key = F.leaky_relu(self.key(flat, which, masks.get("key"))).reshape(shape)

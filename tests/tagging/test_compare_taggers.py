@@ -1,0 +1,58 @@
+"""Taggers compared by the real job on small samples: the table, its baselines, MLflow; resumed and refused."""
+
+import json
+import sys
+from datetime import timedelta
+
+import pytest
+
+from conf.paths import Paths
+from conf.refusal import Refusal
+from tagging.compare_taggers import main
+from tests.trainer.tables import START, publish_days
+from tests.trainer.tables import settings as make_settings
+from tests.trainer.test_tracking import artifacts, runs_of
+
+DAYS = [str(START + timedelta(days=n)) for n in range(4)]
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    return make_settings(tmp_path, monkeypatch)
+
+
+def job(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    command = ["compare_taggers", "--config", "conf/demo.toml", "--from", DAYS[2], "--to", DAYS[3], *arguments]
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+
+
+def test_taggers_are_trained_compared_with_two_baselines_published_and_logged(settings, monkeypatch, capsys) -> None:
+    publish_days(settings, 4, rows=800)
+    job(monkeypatch, "--models", "mvke", "--seeds", "2")
+    folder = Paths(settings.lake.root).comparison("taggers")
+    found = json.loads((folder / "comparison.json").read_text())
+    assert list(found["models"]) == ["two_tower", "mvke"]
+    assert set(found["baselines"]) == {"popularity", "own_counts"}
+    for of_model in found["models"].values():
+        for task in ("interest", "intention"):
+            assert of_model["spreads"][f"{task}_auc"]["sd"] > 0
+            for metric in ("ndcg_at_5", "ndcg_at_10", "hit_rate_at_5", "hit_rate_at_10"):
+                assert 0 < of_model["spreads"][f"{task}_{metric}"]["mean"] <= 1
+            # seven tags in all: everything is among the best ten
+            assert of_model["spreads"][f"{task}_hit_rate_at_10"]["mean"] == 1
+        assert set(of_model["by_day"]) == {DAYS[2], DAYS[3]}
+    text = (folder / "comparison.md").read_text()
+    assert "Baseline own_counts: interest_ndcg_at_5 0." in text
+    assert "nan" not in text.lower()
+    assert {"comparison.md", "interest_ndcg_at_10_by_model.png"} <= artifacts(
+        settings, runs_of(settings, "comparison")["taggers"]
+    )
+    capsys.readouterr()
+    job(monkeypatch, "--models", "mvke", "--seeds", "2")
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_ranker_is_refused_before_any_work(settings, monkeypatch) -> None:
+    with pytest.raises(Refusal, match="model 'hard' is a ranker"):
+        job(monkeypatch, "--models", "hard")
