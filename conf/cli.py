@@ -8,10 +8,11 @@ from datetime import date, timedelta
 from conf.refusal import Refusal
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str, *, publishes: bool = True) -> argparse.ArgumentParser:
     parsed = argparse.ArgumentParser(description=description)
     parsed.add_argument("--config", required=True, help="run file, e.g. conf/demo.toml")
-    parsed.add_argument("--force", action="store_true", help="replace what was published before")
+    if publishes:
+        parsed.add_argument("--force", action="store_true", help="replace what was published before")
     return parsed
 
 

@@ -40,6 +40,15 @@ class Paths:
     def user_tags(self, day: date, task: str) -> Path:
         return self.root / "user_tags" / f"dt={day}" / f"task={task}"
 
+    def profile_diff(self, day: date) -> Path:
+        return self.root / "profile_diff" / f"dt={day}"
+
+    def profiles(self, day: date) -> Path:
+        return self.root / "profiles" / f"dt={day}"
+
+    def audience(self, day: date, task: str) -> Path:
+        return self.root / "audience" / f"dt={day}" / f"task={task}"
+
     def staging(self, target: Path) -> Path:
         """Where an artefact is written before its rename; on the same file system as its target."""
         return self.root / "_staging" / str(target.relative_to(self.root)).replace("/", "__")

@@ -235,7 +235,27 @@ class Tagger(Section):
 
 class Tagging(Section):
     top_k: int = Field(10, ge=1, description="tags kept for each user and task")
-    min_score: float = Field(0.0, ge=0, le=1, description="tags scored lower are not kept")
+    min_score: float = Field(0.0, ge=0, le=1, description="tags scored lower are not kept; a calibrated probability")
+    retired: list[str] = Field(default_factory=list, description="tags that no user gets any more")
+    audience: dict[Name, float] = Field(
+        default_factory=dict,
+        description="task -> calibrated probability from which a user belongs to a tag's audience; 0.5 if not named",
+    )
+    min_coverage_ratio: float = Field(
+        0.9, ge=0, description="users with a tag, as a share of the day before; with fewer a day is refused. 0: never"
+    )
+    max_churn: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="share of the tags of the day before that may go; with more a day is refused. 1: never",
+    )
+
+    @model_validator(mode="after")
+    def _audiences_are_probabilities(self) -> "Tagging":
+        if wrong := [task for task, score in self.audience.items() if not 0 <= score <= 1]:
+            raise ValueError(f"audience of '{wrong[0]}' is no probability; choose one between 0 and 1")
+        return self
 
 
 class Daily(Section):

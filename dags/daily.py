@@ -7,11 +7,16 @@
 | `generate_masks` | `masks/ranker/<version>`: once; there already on every other day |
 | `train_ranker`, `train_tagger` | `predictions/.../dt=D` made before the day is trained on, then `models/.../dt=D` |
 | `build_users` | `users/dt=D`: all users to tag |
-| `tag_users` | `user_tags/dt=D`: each user's best tags for interest and intention |
+| `tag_users` | `user_tags/dt=D`: each user's best tags by interest and intention; `profile_diff/dt=D`: what changed |
+| `build_profiles` | `profiles/dt=D`: both lists of a user in one row |
+| `build_audiences` | `audience/dt=D`: for each tag the users to target |
 
 Days run in order and one at a time, since every model starts from the one of the day before. A day that is
 published is left alone, so a cleared or repeated run continues where it stopped. A refused input (exit code 2)
 fails at once; any other failure is tried again as often as `[daily] retries` says.
+
+`tag_users` refuses a day on which too many users lose their tags (`[tagging] max_churn`, `min_coverage_ratio`): its log
+and its MLflow run say what changed. To publish nevertheless, run the job by hand as the log says, then clear the task.
 
 **By hand**: trigger it with the param `day` (YYYY-MM-DD), or backfill a range of days.
 """
@@ -55,10 +60,12 @@ with DAG(
     )
     build_users = JobOperator(task_id="build_users", module="etl.build_users", arguments=of_day)
     tag_users = JobOperator(task_id="tag_users", module="tagging.tag_users", arguments=of_day)
+    build_profiles = JobOperator(task_id="build_profiles", module="tagging.build_profiles", arguments=of_day)
+    build_audiences = JobOperator(task_id="build_audiences", module="tagging.build_audiences", arguments=of_day)
 
     # what needs what, and no more: the two models train side by side, on a core each
     chain(build_samples, train_ranker)
-    chain(build_samples, [train_tagger, build_users], tag_users)
+    chain(build_samples, [train_tagger, build_users], tag_users, [build_profiles, build_audiences])
     if masks_wanted(SETTINGS):
         generate_masks = JobOperator(task_id="generate_masks", module="trainer.generate_masks", arguments=common)
         chain(build_samples, generate_masks, train_ranker)

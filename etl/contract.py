@@ -62,6 +62,15 @@ PREDICTIONS = {
     "prediction": "float",
 }
 USER_TAGS = {"user_id": "string", "tag": "string", "score": "float", "rank": "int"}
+AUDIENCE = {"tag": "string", "user_id": "string", "score": "float"}
+PROFILE_DIFF = {
+    "task": "string",
+    "tag": "string",
+    "gained": "bigint",
+    "lost": "bigint",
+    "kept": "bigint",
+    "score_shift": "double",
+}
 
 
 def labels_of(kinds: Iterable[str] = ()) -> dict[str, str]:

@@ -15,11 +15,16 @@ MANIFEST = "_MANIFEST.json"
 
 def publish(paths: Paths, target: Path, write: Callable[[Path], None]) -> None:
     """Lets `write` fill a fresh folder and renames it to `target`, replacing what was there."""
-    staging = paths.staging(target)
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    staging = fresh(paths.staging(target))
     write(staging)
     publish_staged(paths, staging, target)
+
+
+def fresh(folder: Path) -> Path:
+    """The folder, empty, whatever a killed job left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def publish_staged(paths: Paths, staging: Path, target: Path) -> None:

@@ -1,19 +1,60 @@
-"""The picture of a tagging."""
+"""The pictures of a tagging."""
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+MOST_TAGS = 30
+_GAINED, _LOST, _BARS = "#2a7f62", "#c4483f", "#2f6db5"
 
 
 def tag_popularity(popular: Mapping[str, Sequence[tuple[str, int]]], users: int) -> Figure:
     """Task -> (tag, users who have it), most frequent first; bars as a share of all users."""
-    longest = max(len(tags) for tags in popular.values())
-    figure = Figure(figsize=(5 * len(popular), 0.24 * longest + 1.4), layout="constrained")
-    for axes, (task, tags) in zip(figure.subplots(1, len(popular), squeeze=False)[0], popular.items(), strict=True):
-        places = range(len(tags))
-        axes.barh(places, [count / users for _, count in tags], color="#2f6db5")
-        axes.set_yticks(places, [tag for tag, _ in tags], fontsize=8)
-        axes.invert_yaxis()
+    figure, places = _a_column_a_task(popular)
+    for axes, (task, tags) in zip(places, popular.items(), strict=True):
+        _bars(axes, [tag for tag, _ in tags], [count / users for _, count in tags], _BARS)
         axes.set(title=f"{task}: the most frequent tags", xlabel="share of users who have the tag")
-        axes.grid(axis="x", alpha=0.3)
     return figure
+
+
+def audience_sizes(sizes: Mapping[str, Mapping[str, int]], from_score: Mapping[str, float]) -> Figure:
+    """Task -> tag -> users of its audience; the largest MOST_TAGS."""
+    shown = {task: sorted(of_task.items(), key=lambda entry: -entry[1])[:MOST_TAGS] for task, of_task in sizes.items()}
+    figure, places = _a_column_a_task(shown)
+    for axes, (task, tags) in zip(places, shown.items(), strict=True):
+        _bars(axes, [tag for tag, _ in tags], [count for _, count in tags], _BARS)
+        axes.set(title=f"{task}: the largest audiences", xlabel=f"users who score {from_score[task]:g} or more")
+    return figure
+
+
+def churn_by_tag(by_tag: pd.DataFrame) -> Figure:
+    """Users gained (right) and lost (left) by tag, rows of contract.PROFILE_DIFF; the MOST_TAGS that changed most."""
+    changed = by_tag.assign(change=by_tag["gained"] + by_tag["lost"])
+    shown = {
+        str(task): rows.sort_values("change", ascending=False, kind="stable").head(MOST_TAGS)
+        for task, rows in changed.groupby("task", sort=False)
+    }
+    figure, places = _a_column_a_task(shown)
+    for axes, (task, rows) in zip(places, shown.items(), strict=True):
+        names = rows["tag"].tolist()
+        _bars(axes, names, rows["gained"].tolist(), _GAINED)
+        _bars(axes, names, (-rows["lost"]).tolist(), _LOST)
+        axes.axvline(0, color="#999999", linewidth=1)
+        axes.set(title=f"{task}: the tags that changed most", xlabel="users lost | gained")
+    return figure
+
+
+def _a_column_a_task(tags: Mapping[str, Sequence[object] | pd.DataFrame]) -> tuple[Figure, Sequence[Axes]]:
+    longest = max(len(of_task) for of_task in tags.values())
+    figure = Figure(figsize=(5 * len(tags), 0.24 * longest + 1.4), layout="constrained")
+    return figure, figure.subplots(1, len(tags), squeeze=False)[0]
+
+
+def _bars(axes: Axes, names: Sequence[str], widths: Sequence[float], color: str) -> None:
+    places = range(len(names))
+    axes.barh(places, widths, color=color)
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)  # the first on top
+    axes.grid(axis="x", alpha=0.3)

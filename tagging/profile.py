@@ -1,20 +1,16 @@
-"""The tags of a block of users: feature ids in, one Parquet file for each task out. Runs in the Spark workers.
+"""The tags of a block of users: feature ids in, one Parquet file for each task out. Runs in the Spark workers."""
 
-A block holds the users whose id hashes to its number, so that what is computed together, and with it the last
-bit of every score and the bytes of every file, does not depend on how Spark partitions its work.
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow
 import pyarrow.parquet
 import torch
 from pyspark.broadcast import Broadcast
 
 from etl.publish import file_hash
+from tagging.blocks import OfBlock, file_of, sorted_users
+from tagging.calibration import Calibration
 from tagging.export import Export
 from tagging.score import TopTags, top_tags
 
@@ -45,12 +41,13 @@ class Work:
     tags: list[str]
     columns: list[str]
     folders: dict[str, Path]
+    calibrations: dict[str, Calibration]
     top_k: int
     min_score: float
 
 
-def worker(work: "Broadcast[Work]") -> Callable[[tuple[pyarrow.Scalar, ...], pyarrow.Table], pyarrow.Table]:
-    """The function for GroupedData.applyInArrow: (block number,), its users -> SUMMARY, a row a task."""
+def worker(work: "Broadcast[Work]") -> OfBlock:
+    """The function for tagging.blocks.over_blocks: users -> SUMMARY, a row a task."""
 
     def tag(key: tuple[pyarrow.Scalar, ...], users: pyarrow.Table) -> pyarrow.Table:
         torch.set_num_threads(1)  # Spark keeps every core busy with a worker of its own
@@ -61,13 +58,11 @@ def worker(work: "Broadcast[Work]") -> Callable[[tuple[pyarrow.Scalar, ...], pya
 
 def tag_block(work: Work, block: int, users: pyarrow.Table) -> pyarrow.Table:
     """Writes the files of one block, rows in order of user_id and rank."""
-    users = users.sort_by("user_id")
-    names = users["user_id"].combine_chunks()
-    ids = torch.from_numpy(np.stack([users[column].to_numpy() for column in work.columns], axis=1).astype(np.int64))
+    names, ids = sorted_users(users, work.columns)
     summaries = []
     for task, folder in work.folders.items():
-        top = top_tags(work.export, ids, task, work.top_k, work.min_score)
-        path = folder / f"part-{block:05d}.parquet"
+        top = top_tags(work.export, ids, task, work.top_k, work.min_score, work.calibrations[task])
+        path = folder / file_of(block)
         pyarrow.parquet.write_table(_table(top, names, pyarrow.array(work.tags)), path)
         best = top.score[top.rank == 1].double()
         summaries.append(

@@ -1,10 +1,12 @@
-"""All users against all tags, and the best tags of each user."""
+"""All users against all tags: the best tags of each user, and all that reach a score."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from tagging.calibration import RAW, Calibration
 from tagging.export import SMALLEST_NORM, Export, TaskMatrices
 
 # at once: this many users, and no more users x tags than this, which lie in a cache of some MB, whatever the numbers
@@ -16,7 +18,7 @@ CELLS = 2**20
 class TopTags:
     """The tags kept, best first: row n says that user `user[n]` has tag `tag[n]` at `rank[n]` (1, 2, ..).
 
-    user: index into the users given. tag: index into Export.tag_ids. score: sigmoid(scale * cos), float32.
+    user: index into the users given. tag: index into Export.tag_ids. score: scale * cos, calibrated, float32.
     """
 
     user: Tensor
@@ -54,20 +56,43 @@ def cosines(vectors: Tensor, matrices: TaskMatrices, space: Space | None = None)
     return dots.div_(norms.clamp_(min=SMALLEST_NORM**2).sqrt_())
 
 
-def top_tags(export: Export, ids: Tensor, task: str, top_k: int, min_score: float) -> TopTags:
-    """The best tags of the users with these feature ids [U, C_users]: at most top_k each, none below min_score."""
+def top_tags(
+    export: Export, ids: Tensor, task: str, top_k: int, min_score: float, calibration: Calibration = RAW
+) -> TopTags:
+    """The best tags of the users with these feature ids [U, C_users]: at most top_k each, none below min_score.
+
+    Best by the cosine, so that the order does not depend on the calibration.
+    """
+    scale, parts = export.tasks[task].scale, []
+    for start, all_tags in _in_batches(export, ids, task):
+        cosine, tag = best(all_tags, top_k)
+        score = calibration(scale * cosine)
+        user, place = (score >= min_score).nonzero(as_tuple=True)
+        parts.append(TopTags(user + start, tag[user, place], place + 1, score[user, place]))
+    return TopTags(*(torch.cat([getattr(p, f) for p in parts]) for f in ("user", "tag", "rank", "score")))
+
+
+def above(
+    export: Export, ids: Tensor, task: str, min_score: float, calibration: Calibration
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Every pair that scores min_score or more, a batch of users at a time: user, tag and score as in TopTags."""
+    scale = export.tasks[task].scale
+    for start, all_tags in _in_batches(export, ids, task):
+        score = calibration(scale * all_tags)
+        user, tag = (score >= min_score).nonzero(as_tuple=True)
+        yield user + start, tag, score[user, tag]
+
+
+def _in_batches(export: Export, ids: Tensor, task: str) -> Iterator[tuple[int, Tensor]]:
+    """The first user of each batch, and the batch's cosines with all tags, which are gone with the next one."""
     matrices = export.tasks[task]
     batch = max(1, min(USERS, CELLS // len(export.tag_ids)))
     space = Space(min(batch, len(ids)), len(export.tag_ids))
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(ids), batch):
+    for start in range(0, len(ids), batch):
+        with torch.inference_mode():
             vectors = export.tagger.user_vectors(ids[start : start + batch], task)
-            cosine, tag = best(cosines(vectors, matrices, space), top_k)
-            score = torch.sigmoid(matrices.scale * cosine)
-            user, place = (score >= min_score).nonzero(as_tuple=True)
-            parts.append(TopTags(user + start, tag[user, place], place + 1, score[user, place]))
-    return TopTags(*(torch.cat([getattr(p, f) for p in parts]) for f in ("user", "tag", "rank", "score")))
+            found = cosines(vectors, matrices, space)
+        yield start, found
 
 
 def best(values: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ ALLOWED = {
     "conf": {"conf"},
     "etl": {"etl", "conf"},
     "trainer": {"trainer", "conf", "etl.contract", "etl.publish"},
-    "tagging": {"tagging", "trainer", "conf", "etl.contract", "etl.publish", "etl.session"},
+    "tagging": {"tagging", "trainer", "conf", "etl.contract", "etl.publish", "etl.session", "etl.parquet"},
     "dags": {"dags", "conf"},
 }
 ONE_SITE = {

@@ -46,7 +46,8 @@ def lake(tmp_path_factory):
         job("trainer.train_day", "--family", "ranker", "--day", str(LAST))
         job("trainer.train_day", "--family", "tagger", "--day", str(LAST))
         job("etl.build_users", "--day", str(LAST))
-        job("tagging.tag_users", "--day", str(LAST))
+        for module in ("tag_users", "build_profiles", "build_audiences"):
+            job(f"tagging.{module}", "--day", str(LAST))
         yield load_settings(CONFIG)
 
 
@@ -105,6 +106,18 @@ def test_every_user_has_tags_for_both_tasks(lake):
         assert set(tags["user_id"]) == users
         assert (tags.groupby("user_id")["rank"].apply(list).map(lambda ranks: ranks == [1, 2, 3, 4, 5])).all()
         assert tags["score"].between(0, 1).all()
+
+
+def test_profiles_hold_the_tags_and_audiences_everybody_who_scores_enough(lake):
+    paths = Paths(lake.lake.root)
+    profiles = read_tags(paths.profiles(LAST)).set_index("user_id")
+    assert len(profiles) == lake.source.users
+    for task in ("interest", "intention"):
+        tags, audience = read_tags(paths.user_tags(LAST, task)), read_tags(paths.audience(LAST, task))
+        assert profiles[task].map(len).sum() == len(tags)
+        assert audience["score"].min() >= 0.5
+        both = tags[tags["score"] >= 0.5].merge(audience, on=["user_id", "tag", "score"])
+        assert len(both) == (tags["score"] >= 0.5).sum()
 
 
 def test_tags_follow_the_taste_that_the_world_gave_its_users(lake):

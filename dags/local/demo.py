@@ -84,6 +84,10 @@ def _is_finished(run_settings: Settings, day: date) -> bool:
         paths.model("tagger", tagger, day),
         paths.user_tags(day, "interest"),
         paths.user_tags(day, "intention"),
+        paths.profile_diff(day),
+        paths.profiles(day),
+        paths.audience(day, "interest"),
+        paths.audience(day, "intention"),
     ]
     return all(map(is_published, made))
 

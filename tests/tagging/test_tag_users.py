@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
@@ -14,95 +12,46 @@ import pytest
 import torch
 
 from conf import cli
-from conf.load import load_settings
 from conf.paths import Paths
 from conf.refusal import Refusal
-from conf.settings import Lake, Settings, Spark, Tagging, Tracking
-from etl.contract import columns_of, users_schema
-from etl.publish import MANIFEST, file_hash, identity, publish, read_manifest, write_manifest
+from conf.settings import Settings, Spark
+from etl.publish import MANIFEST, file_hash, identity, read_manifest
+from tagging import blocks
 from tagging import tag_users as job
 from tests.kill import killed
-from tests.tagging.trained import DEMO, FEATURES, SIZES, TAGS, literal, trained
+from tests.tagging.lake import (
+    DAY,
+    TASKS,
+    TERMS,
+    USERS,
+    hashes,
+    make_lake,
+    make_model,
+    make_users,
+    make_vocabulary,
+    settings_in,
+    table,
+    user_ids,
+)
+from tests.tagging.trained import DEMO, SIZES, TAGS, literal, trained
 from trainer import checkpoint
-from trainer.daily_run import open_run
 
-DAY = date(2026, 1, 3)
-USERS = 70
-TASKS = ("interest", "intention")
-USER_COLUMNS = columns_of(f for f in FEATURES if f.table == "users")
-
-
-def settings_in(root: Path, spark: Spark | None = None, **tagging: Any) -> Settings:
-    return load_settings(DEMO).model_copy(
-        update={
-            "lake": Lake(root=root / "lake"),
-            "tracking": Tracking(uri=f"sqlite:///{root}/mlflow.db"),
-            "spark": spark or Spark(master="local[2]", driver_memory="512m", shuffle_partitions=2),
-            "tagging": Tagging(top_k=3, **tagging),
-        }
-    )
-
-
-def user_ids() -> torch.Tensor:
-    limits = torch.tensor([SIZES[f.name] for f in FEATURES if f.table == "users"])
-    return (torch.rand(USERS, len(limits), generator=torch.Generator().manual_seed(5)) * (limits - 1)).long() + 1
-
-
-def make_users(settings: Settings, files: list[list[int]]) -> None:
-    """users/dt=DAY with the users of these numbers in each file."""
-    types = {"string": pyarrow.string(), "int": pyarrow.int32()}
-    schema = pyarrow.schema([(name, types[kind]) for name, kind in users_schema(settings.features).items()])
-    ids = user_ids()
-
-    def write(folder: Path) -> None:
-        entries = []
-        for n, users in enumerate(files):
-            columns = {name: ids[users, place].tolist() for place, name in enumerate(USER_COLUMNS)}
-            path = folder / f"part-{n}.parquet"
-            pyarrow.parquet.write_table(
-                pyarrow.table({"user_id": [f"u{u:02d}" for u in users], **columns}, schema=schema), path
-            )
-            entries.append({"name": path.name, "rows": len(users), "sha256": file_hash(path)})
-        write_manifest(folder, {"rows": USERS, "files": entries, "vocabulary": identity(paths.vocabulary(DAY))})
-
-    paths = Paths(settings.lake.root)
-    publish(paths, paths.users(DAY), write)
-
-
-def make_lake(root: Path, **changes: Any) -> Settings:
-    settings = settings_in(root, **changes)
-    paths = Paths(settings.lake.root)
-
-    def write_vocabulary(folder: Path) -> None:
-        rows = [{"feature": "tag", "value": f"tag {n}", "id": n} for n in reversed(TAGS)]
-        rows += [{"feature": "tag", "value": "rare", "id": None}, {"feature": "age", "value": "30", "id": 2}]
-        schema = pyarrow.schema([("feature", pyarrow.string()), ("value", pyarrow.string()), ("id", pyarrow.int32())])
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), folder / "part-0.parquet")
-        write_manifest(folder, {"sizes": SIZES})
-
-    publish(paths, paths.vocabulary(DAY), write_vocabulary)
-    make_users(settings, [list(range(0, USERS, 2)), list(range(1, USERS, 2))])
-    run = open_run(settings, "tagger")
-    manifest = {**run.identity(DAY), "sizes": SIZES}
-    target = paths.model("tagger", run.name, DAY)
-    publish(paths, target, lambda folder: checkpoint.save(folder, trained(), {}, manifest))
-    return settings
+JOBS = ("user_tags", "profile_diff")
 
 
 def published(settings: Settings, task: str) -> pd.DataFrame:
-    folder = Paths(settings.lake.root).user_tags(DAY, task)
-    return pyarrow.parquet.read_table(folder, partitioning=None).to_pandas()
+    return table(Paths(settings.lake.root).user_tags(DAY, task))
 
 
-def hashes(settings: Settings) -> dict[str, str]:
-    root = settings.lake.root / "user_tags"
-    return {str(path.relative_to(root)): file_hash(path) for path in sorted(root.rglob("*")) if path.is_file()}
+def made(settings: Settings) -> dict[str, str]:
+    """Hashes of all that the job has published."""
+    return {f"{job}/{name}": sha for job in JOBS for name, sha in hashes(settings.lake.root / job).items()}
 
 
 def tag(root: Path) -> None:
     """The job on the lake at `root`, its users in five blocks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "BLOCK_USERS", 16)
+        patch.setattr(blocks, "BLOCK_USERS", 16)
         job.tag_users(settings_in(root), DAY, force=False)
 
 
@@ -120,11 +69,13 @@ def test_every_user_gets_the_best_tags_of_the_literal_model(tagged: Settings, ta
     rows = published(tagged, task).set_index(["user_id", "rank"]).sort_index()
     assert len(rows) == 3 * USERS
     wanted = literal(trained(), user_ids(), task).topk(3, dim=1)
+    logits = torch.logit(wanted.values)
+    shares = torch.sigmoid(sum(term * logits**power for term, power in zip(TERMS[task], (0, 1, 3), strict=True)))
     for user in range(USERS):
         own = rows.loc[f"u{user:02d}"]
         assert own.index.tolist() == [1, 2, 3]
         assert own["tag"].tolist() == [f"tag {TAGS[n]}" for n in wanted.indices[user].tolist()]
-        assert own["score"].tolist() == pytest.approx(wanted.values[user].tolist(), abs=1e-5)
+        assert own["score"].tolist() == pytest.approx(shares[user].tolist(), abs=0.003)
 
 
 def test_tables_have_the_contract_s_columns_and_are_sorted(tagged: Settings) -> None:
@@ -152,7 +103,8 @@ def test_the_manifest_says_what_was_made_of_what(tagged: Settings) -> None:
     assert manifest["tags_in_use"] == len(counts)
     assert dict(manifest["popular"]) == counts.to_dict()
     assert [count for _, count in manifest["popular"]] == sorted(counts, reverse=True)
-    assert set(manifest["made_from"]) == {"users", "vocabulary", "model"}
+    assert set(manifest["made_from"]) == {"users", "vocabulary", "model", "predictions", "retired"}
+    assert set(manifest["made_from"]["predictions"]) == {"2026-01-02", "2026-01-03"}
     for entry in manifest["files"]:
         assert file_hash(paths.user_tags(DAY, "intention") / entry["name"]) == entry["sha256"]
     assert not list((tagged.lake.root / "_staging").iterdir())
@@ -162,14 +114,14 @@ def test_same_bytes_for_any_partitioning(tagged: Settings, tmp_path: Path, monke
     """One core instead of two, other partitions, the users in another order and in one file."""
     settings = make_lake(tmp_path, spark=Spark(master="local[1]", driver_memory="512m", shuffle_partitions=7))
     make_users(settings, [list(reversed(range(USERS)))])
-    monkeypatch.setattr(job, "BLOCK_USERS", 16)
+    monkeypatch.setattr(blocks, "BLOCK_USERS", 16)
     job.tag_users(settings, DAY, force=False)
     ours, theirs = (
         # the manifests differ: they name the users table that the tags were made from
-        {name: digest for name, digest in hashes(of).items() if not name.endswith(MANIFEST)}
+        {name: digest for name, digest in made(of).items() if not name.endswith(MANIFEST)}
         for of in (settings, tagged)
     )
-    assert len(ours) == 10
+    assert len(ours) == 2 * 5 + 1
     assert ours == theirs
 
 
@@ -177,13 +129,13 @@ def test_what_is_there_is_left_and_what_is_missing_is_made(
     tagged: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As after a kill between the two renames."""
-    before = hashes(tagged)
+    before = made(tagged)
     paths = Paths(tagged.lake.root)
     kept = {p: p.stat().st_mtime_ns for p in paths.user_tags(DAY, "interest").iterdir()}
     paths.user_tags(DAY, "intention").rename(paths.root / "gone")
-    monkeypatch.setattr(job, "BLOCK_USERS", 16)
+    monkeypatch.setattr(blocks, "BLOCK_USERS", 16)
     job.tag_users(tagged, DAY, force=False)
-    assert hashes(tagged) == before
+    assert made(tagged) == before
     assert {p: p.stat().st_mtime_ns for p in paths.user_tags(DAY, "interest").iterdir()} == kept
     assert f"user_tags {DAY} interest: present in" in capsys.readouterr().out
 
@@ -191,7 +143,7 @@ def test_what_is_there_is_left_and_what_is_missing_is_made(
 def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged: Settings, tmp_path: Path) -> None:
     settings = make_lake(tmp_path)
     paths = Paths(settings.lake.root)
-    undisturbed = hashes(tagged)
+    undisturbed = made(tagged)
 
     def staged() -> list[int]:
         return [len(list(paths.staging(paths.user_tags(DAY, task)).glob("*.parquet"))) for task in TASKS]
@@ -199,13 +151,13 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged
     # with two of the five blocks written, the third perhaps begun
     killed(tag, tmp_path, "tagging.profile:tag_block", 2)
     assert all(2 <= files < 5 for files in staged())
-    assert hashes(settings) == {}
+    assert made(settings) == {}
     # between the renames of the two tasks
     killed(tag, tmp_path, "tagging.tag_users:publish_staged", 1)
     assert staged() == [0, 5]
-    assert hashes(settings) == {name: sha for name, sha in undisturbed.items() if "task=interest" in name}
+    assert made(settings) == {name: sha for name, sha in undisturbed.items() if "task=interest" in name}
     tag(tmp_path)
-    assert hashes(settings) == undisturbed
+    assert made(settings) == undisturbed
     assert not list((paths.root / "_staging").iterdir())
     client = mlflow.tracking.MlflowClient(settings.tracking.uri)
     experiment = client.get_experiment_by_name("sparsetag-tagging")
@@ -266,6 +218,65 @@ def damage_model(paths: Paths) -> None:
     (paths.model("tagger", "mvke", DAY) / checkpoint.WEIGHTS).write_bytes(b"no weights")
 
 
+def users_with(paths: Paths, change: Callable[[torch.Tensor], None]) -> None:
+    ids = user_ids()
+    change(ids)
+    make_users(settings_in(paths.root.parent), [list(range(USERS))], ids=ids)
+
+
+def user_of_an_unknown_age(paths: Paths) -> None:
+    """An id that the vocabulary does not have."""
+    users_with(paths, lambda ids: ids[5].fill_(6))
+
+
+def negative_id(paths: Paths) -> None:
+    users_with(paths, lambda ids: ids[5].fill_(-1))
+
+
+def missing_id(paths: Paths) -> None:
+    file = paths.users(DAY) / "part-1.parquet"
+    rows = pyarrow.parquet.read_table(file, partitioning=None)
+    gender = pyarrow.array([None, *rows["f_gender"].to_pylist()[1:]], pyarrow.int32())
+    pyarrow.parquet.write_table(rows.set_column(rows.schema.names.index("f_gender"), "f_gender", gender), file)
+
+
+def numbers_for_ids(paths: Paths) -> None:
+    """As if features had been written as they are, with NaN where they are missing."""
+    file = paths.users(DAY) / "part-1.parquet"
+    rows = pyarrow.parquet.read_table(file, partitioning=None)
+    age = pyarrow.array([float("nan")] * len(rows), pyarrow.float32())
+    pyarrow.parquet.write_table(rows.set_column(rows.schema.names.index("f_age"), "f_age", age), file)
+
+
+def no_tags(paths: Paths) -> None:
+    settings = settings_in(paths.root.parent)
+    make_vocabulary(settings, DAY, [])
+    make_users(settings, [list(range(USERS))])
+
+
+def unknown_tag_id(paths: Paths) -> None:
+    """A vocabulary whose table does not go with its manifest."""
+    file = paths.vocabulary(DAY) / "part-0.parquet"
+    rows = pyarrow.parquet.read_table(file, partitioning=None).to_pandas()
+    rows.loc[0, "id"] = 22
+    pyarrow.parquet.write_table(pyarrow.Table.from_pandas(rows.astype({"id": "Int32"})), file)
+
+
+def other_number_of_experts(paths: Paths) -> None:
+    """As if the model file said 5 and the checkpoint had been trained with 4."""
+    path = paths.model("tagger", "mvke", DAY) / MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest["model"]["virtual_kernels"] = 4
+    path.write_text(json.dumps(manifest))
+
+
+def weights_that_are_no_numbers(paths: Paths) -> None:
+    tagger = trained()
+    with torch.no_grad():
+        tagger.of("interest").tag_tower.weight.fill_(float("nan"))
+    make_model(settings_in(paths.root.parent), DAY, tagger)
+
+
 @pytest.mark.parametrize(
     ("damage", "what", "remedy"),
     [
@@ -276,6 +287,14 @@ def damage_model(paths: Paths) -> None:
         (other_vocabulary, "mvke/dt=2026-01-03: checkpoint of another vocabulary", "train a run of another name"),
         (remove_model, "mvke/dt=2026-01-03: not there", "trainer.train_day --family tagger --day 2026-01-03"),
         (damage_model, "weights.pt is damaged", "--force"),
+        (user_of_an_unknown_age, "column f_age has ids that are missing or not in the vocabulary", "etl.build_users"),
+        (negative_id, "column f_user_id has ids that are missing or not in the vocabulary", "etl.build_users"),
+        (missing_id, "column f_gender has ids that are missing or not in the vocabulary", "etl.build_users"),
+        (numbers_for_ids, "column f_age holds float, not int32", "etl.build_users"),
+        (no_tags, "no value of 'tag' has an id yet", "start with more days"),
+        (unknown_tag_id, "tag 'tag 21' has an id that its manifest does not know", "etl.build_samples"),
+        (other_number_of_experts, "checkpoint of another model: virtual_kernels is 4, not 5", "go back to"),
+        (weights_that_are_no_numbers, "mvke/dt=2026-01-03: its scores are not numbers", "--force"),
     ],
 )
 def test_refusals_name_what_is_wrong_and_publish_nothing(
@@ -287,7 +306,14 @@ def test_refusals_name_what_is_wrong_and_publish_nothing(
         job.tag_users(settings, DAY, force=False)
     assert what in str(refused.value)
     assert remedy in str(refused.value)
-    assert hashes(settings) == {}
+    assert made(settings) == {}
+
+
+def test_retiring_every_tag_is_refused(tmp_path: Path) -> None:
+    settings = make_lake(tmp_path, retired=[f"tag {n}" for n in TAGS])
+    with pytest.raises(Refusal, match=r"\[tagging\] retired: every tag is retired; keep one"):
+        job.tag_users(settings, DAY, force=False)
+    assert made(settings) == {}
 
 
 def test_the_command_refuses_with_one_line_and_exit_code_2(

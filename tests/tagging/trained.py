@@ -20,13 +20,17 @@ TAGS = range(2, 22)
 
 
 def trained(
-    scale: str = "one", name: str = "mvke", masks: Mapping[str, Mask] | None = None, **changes: object
+    scale: str = "one",
+    name: str = "mvke",
+    masks: Mapping[str, Mask] | None = None,
+    sizes: Mapping[str, int] = SIZES,
+    **changes: object,
 ) -> Tagger:
     """A tagger whose weights are as far from their initial values as those of a trained one."""
     model = load_model(name)
     assert isinstance(model, TaggerModel)
     tagger = build(
-        model.model_copy(update={"scale": scale, **changes}), load_settings(DEMO), SIZES, seed=1, masks=masks
+        model.model_copy(update={"scale": scale, **changes}), load_settings(DEMO), sizes, seed=1, masks=masks
     )
     random = torch.Generator().manual_seed(2)
     with torch.no_grad():

@@ -1,0 +1,55 @@
+"""The users of a day, spread over Spark a block at a time.
+
+A block holds the users whose id hashes to its number, so that what is computed together, and with it the last
+bit of every score and the bytes of every file, does not depend on how Spark partitions its work.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import torch
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from torch import Tensor
+
+from conf.settings import Settings
+from etl.contract import users_schema
+
+# large enough to make few files, small enough for a worker's memory
+BLOCK_USERS = 2**16
+
+OfBlock = Callable[[tuple[pyarrow.Scalar, ...], pyarrow.Table], pyarrow.Table]
+
+
+def count(users: int) -> int:
+    return math.ceil(users / BLOCK_USERS)
+
+
+def over_blocks(
+    spark: SparkSession, settings: Settings, users: Path, blocks: int, work: OfBlock, made: str
+) -> DataFrame:
+    """Calls work((block number,), its rows of users/dt=D) in the workers; `made` is the schema of what it returns."""
+    schema = ", ".join(f"{name} {kind}" for name, kind in users_schema(settings.features).items())
+    return (
+        spark.read.schema(schema)
+        .parquet(str(users))
+        .withColumn("block", F.pmod(F.xxhash64("user_id"), F.lit(blocks)))
+        # the number is given, so that Spark does not put blocks of few bytes but much work into one partition
+        .repartition(max(blocks, settings.spark.shuffle_partitions), "block")
+        .groupBy("block")
+        .applyInArrow(work, made)
+    )
+
+
+def file_of(block: int) -> str:
+    return f"part-{block:05d}.parquet"
+
+
+def sorted_users(users: pyarrow.Table, columns: list[str]) -> tuple[pyarrow.StringArray, Tensor]:
+    """The user ids of a block in order, and the ids of their features [U, C_users]."""
+    users = users.sort_by("user_id")
+    ids = np.stack([users[column].to_numpy() for column in columns], axis=1).astype(np.int64)
+    return users["user_id"].combine_chunks(), torch.from_numpy(ids)
