@@ -117,6 +117,19 @@ def test_cvr_learns_from_clicked_rows_whose_conversion_is_known():
     assert logits(grown(batch, "cvr")[0], batch, "cvr") == pytest.approx([1.0, -1.0, -1.0])
 
 
+def test_each_head_has_trees_of_its_own():
+    # of 75 clicks none converts, of 25 all: mean 1/4, so from log(1 / 3) by (0 - 1/4) / (3/16) and (1 - 1/4) / (3/16)
+    batch = rows_of([0.75, 0.25], ages=[2, 3])
+    batch.labels["converted"] = batch.labels["click"] * (batch.ids[:, 0] == 3)
+    batch.labels["conversion_defined"] = batch.labels["click"]
+    model = GbdtModel(family="gbdt", **ONE_SPLIT)
+    trees, losses = grow([batch], ctr_cvr("yes_no").heads, Columns.of([AGE, PRICE], SIZES), model, seed=0, threads=1)
+    found = trees.logits(batch, ["cvr", "ctr"])
+    assert found["ctr"][::100].tolist() == pytest.approx([1.0, -1.0])
+    assert found["cvr"][::100].tolist() == pytest.approx([np.log(1 / 3) - 4 / 3, np.log(1 / 3) + 4])
+    assert set(losses) == {"ctr", "cvr"}
+
+
 def test_an_id_that_the_trees_never_saw_is_the_unseen_one():
     batch = rows_of([0.8, 0.35, 0.35], ages=[1, 2, 3])  # mean 1/2; the split sets the unseen id apart
     new = rows_of([0.0, 0.0], ages=[SIZES["age"], 77])
