@@ -109,11 +109,6 @@ class RankerModel(Layers):
     )
     exclusive_dim: int = Field(0, ge=0, description="width of a further embedding that a head shares with no other")
     exclusive: list[str] = Field(default_factory=list, description="heads that have one (multi-view)")
-    offset: list[str] = Field(
-        default_factory=list,
-        exclude_if=_not_chosen,
-        description="heads that add a table of their own, zero at first, to the shared embedding",
-    )
     numeric: Literal["bucketed", "tanh"] = Field(
         "bucketed",
         description="a numeric feature is the embedding of its bucket, or one number tanh((v - mean) / std), ESM2 eq."
@@ -159,14 +154,13 @@ class RankerModel(Layers):
         return self
 
     @model_validator(mode="after")
-    def _own_tables_fit(self) -> "RankerModel":
+    def _exclusive_heads_are_heads(self) -> "RankerModel":
         if bool(self.exclusive) != (self.exclusive_dim > 0):
             raise ValueError("exclusive (which heads) and exclusive_dim (how wide) go together")
-        for name, heads in (("exclusive", self.exclusive), ("offset", self.offset)):
-            if heads and self.sharing == "single":
-                raise ValueError(f"sharing = 'single' shares no embedding: take {name} out")
-            if unknown := set(heads) - set(self.heads):
-                raise ValueError(f"{name} = {sorted(unknown)}: the heads are {', '.join(self.heads)}")
+        if self.exclusive and self.sharing == "single":
+            raise ValueError("sharing = 'single' shares no embedding: take exclusive out")
+        if unknown := set(self.exclusive) - set(self.heads):
+            raise ValueError(f"exclusive = {sorted(unknown)}: the heads are {', '.join(self.heads)}")
         return self
 
 

@@ -17,7 +17,8 @@ TAGGERS = {
 MODEL_FILES = TAGGERS | {
     "single", "hard", "sparse_weight", "s_neuron", "s_weight_taskbalance", "s_weight_gradientconflict",
     "s_weight_multiview", "s_weight_biggernet", "s_weight_tuning", "moe", "mmoe", "cgc", "dnn", "dnn_os", "esmm",
-    "esm2", "esm2_tanh", "sparse_esm2", "sparse_more_tasks", "gbdt", "single_mean", "s_weight_mean", "s_weight_offset",
+    "esm2", "esm2_tanh", "sparse_esm2", "sparse_more_tasks", "gbdt", "single_mean", "s_weight_mean",
+    "s_weight_multiview_mean",
 }  # fmt: skip
 NETWORKS = MODEL_FILES - {"gbdt"}
 
@@ -52,7 +53,7 @@ def test_every_network_builds_under_every_run_file(name, model):
 
 
 def test_models_of_another_network_or_pruning_have_masks_of_their_own():
-    """Masks fit one shape and one way of pruning; models that differ in [tasks], offset and averaging share them."""
+    """Masks fit one shape and one way of pruning; models that differ in [tasks] or averaging share them."""
     suffixes = {name: model.masks for name in MODEL_FILES if needs_masks(model := load_model(name))}
     assert suffixes == {
         "sparse_weight": None,
@@ -60,7 +61,7 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
         "s_weight_gradientconflict": None,
         "s_weight_tuning": None,
         "s_weight_mean": None,
-        "s_weight_offset": None,
+        "s_weight_multiview_mean": "multiview",
         "s_neuron": "neuron",
         "s_weight_multiview": "multiview",
         "s_weight_biggernet": "biggernet",

@@ -58,10 +58,10 @@ class Pruning:
 
     @cached_property
     def plain(self) -> RankerModel | TaggerModel:
-        """Without what leaves the shape of the network as it is."""
+        """Predicting by its last weights, whatever the model does later."""
         if self.model.family == "tagger":
             return self.model
-        return self.model.model_copy(update={"offset": [], "averaging": 0.0})
+        return self.model.model_copy(update={"averaging": 0.0})
 
     @cached_property
     def training_days(self) -> list[date]:
@@ -75,9 +75,9 @@ class Pruning:
     def made_from(self) -> dict[str, Any]:
         """All that the masks depend on; a kept round of anything else is done again.
 
-        [tasks] is not among it: it weighs losses against each other, and a mask is found for one task alone; nor are
-        offset and averaging, which leave the network's shape as it is. So models that differ in them share their masks,
-        whichever of them is there first.
+        [tasks] is not among it: it weighs losses against each other, and a mask is found for one task alone; nor is
+        averaging, which is about how to predict. So models that differ in them share their masks, whichever of them is
+        there first.
         """
         days = [*self.training_days, self.validation_day]
         return {

@@ -14,7 +14,7 @@ from etl.contract import columns_of
 from trainer.batch import Batch
 from trainer.mask import Mask
 from trainer.parts.cross import Cross
-from trainer.parts.embedding import INITIAL_STD, Embedding
+from trainer.parts.embedding import Embedding
 from trainer.parts.network import network
 from trainer.parts.numbers import Numbers, Statistics
 from trainer.parts.sharing import SparseSharing
@@ -26,10 +26,10 @@ SHARED = "shared"
 class Ranker(TaskModel):
     """Heads over embeddings: one embedding for all, or one for each; and further ones that a head has for itself.
 
-    offsets: what a head adds to the embedding that all share. exclusive: what it puts behind it; the network sees every
-    row at one width, so a head without one sees zeros there. averaging: decay a step of the running mean of the
-    network's weights, by which it predicts (eval mode); training goes on from the weights themselves. 0: no mean. The
-    tables are not averaged: what the last day said of a user would come late.
+    The network sees every row at one width: a head without an embedding of its own sees zeros where others have theirs.
+    averaging: decay a step of the running mean of the network's weights, by which it predicts (eval mode); training
+    goes on from the weights themselves. 0: no mean. Tables are not averaged: what is known of a user would come
+    late. Who exports the network that predicts takes mean.module.
     numbers: numeric features as they are, when they are not embedded; id_columns: columns of Batch.ids that then are.
     """
 
@@ -40,7 +40,6 @@ class Ranker(TaskModel):
         heads: Sequence[str],
         embeddings: Mapping[str, Embedding],
         cross: Cross,
-        offsets: Mapping[str, Embedding],
         exclusive: Mapping[str, Embedding],
         network: nn.Module,
         averaging: float = 0.0,
@@ -51,7 +50,6 @@ class Ranker(TaskModel):
         self.heads = tuple(heads)
         self.embeddings = nn.ModuleDict(embeddings)
         self.cross = cross
-        self.offsets = nn.ModuleDict(offsets)
         self.exclusive = nn.ModuleDict(exclusive)
         self.network = network
         self.mean: AveragedModel | None = None
@@ -88,25 +86,17 @@ class Ranker(TaskModel):
             of_embedding = list(heads) if name == SHARED else [head for head in heads if head == name]
             if not of_embedding:
                 continue
-            vectors = embedding(ids)
-            for head in (head for head in of_embedding if head in self.offsets):
-                yield from self._widened(self._crossed(vectors + self.offsets[head](ids), batch), ids, [head])
-            if others := [head for head in of_embedding if head not in self.offsets]:
-                yield from self._widened(self._crossed(vectors, batch), ids, others)
-
-    def _crossed(self, vectors: Tensor, batch: Batch) -> Tensor:
-        x: Tensor = self.cross(vectors)
-        return torch.cat([x, self.numbers(batch.values)], 1) if self.numbers else x
-
-    def _widened(self, x: Tensor, ids: Tensor, heads: list[str]) -> Iterator[tuple[Tensor, list[str]]]:
-        if not self.exclusive:
-            yield x, heads
-            return
-        own = {head: self.exclusive[head](ids).flatten(1) for head in heads if head in self.exclusive}
-        for head, vectors in own.items():
-            yield torch.cat([x, vectors], 1), [head]
-        if others := [head for head in heads if head not in own]:
-            yield F.pad(x, (0, self._exclusive_width)), others
+            x = self.cross(embedding(ids))
+            if self.numbers:
+                x = torch.cat([x, self.numbers(batch.values)], 1)
+            if not self.exclusive:
+                yield x, of_embedding
+                continue
+            own = {head: self.exclusive[head](ids).flatten(1) for head in of_embedding if head in self.exclusive}
+            for head, vectors in own.items():
+                yield torch.cat([x, vectors], 1), [head]
+            if others := [head for head in of_embedding if head not in own]:
+                yield F.pad(x, (0, self._exclusive_width)), others
 
 
 def network_width(model: RankerModel, settings: Settings) -> int:
@@ -125,20 +115,19 @@ def build(
 ) -> Ranker:
     """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head."""
 
-    def embedding(dim: int, name: str, std: float = INITIAL_STD) -> Embedding:
-        return Embedding(embedded, sizes, dim, seed, f"embedding/{name}", std)
+    def embedding(dim: int, name: str) -> Embedding:
+        return Embedding(embedded, sizes, dim, seed, f"embedding/{name}")
 
     heads, embedded = model.heads, _embedded(model, settings)
     names = heads if model.sharing == "single" else (SHARED,)
     embeddings = {name: embedding(model.embedding_dim, name) for name in names}
-    offsets = {head: embedding(model.embedding_dim, f"offset/{head}", std=0) for head in model.offset}
     exclusive = {head: embedding(model.exclusive_dim, f"exclusive/{head}") for head in model.exclusive}
     cross = Cross(embedded, model.embedding_dim)
     width = network_width(model, settings)
     layers = network(model, [width, *model.hidden, 1], heads, seed, masks)
     if model.numeric == "bucketed":
-        return Ranker(heads, embeddings, cross, offsets, exclusive, layers, model.averaging)
+        return Ranker(heads, embeddings, cross, exclusive, layers, model.averaging)
     columns = columns_of(settings.features)
     id_columns = torch.tensor([columns.index(column) for column in columns_of(embedded)])
     numbers = Numbers(settings.features)
-    return Ranker(heads, embeddings, cross, offsets, exclusive, layers, model.averaging, numbers, id_columns)
+    return Ranker(heads, embeddings, cross, exclusive, layers, model.averaging, numbers, id_columns)

@@ -1,13 +1,11 @@
-"""What a head adds to the shared embedding, and the mean of the network's weights by which a ranker predicts."""
+"""The mean of the network's weights, by which a ranker predicts."""
 
-import pytest
 import torch
 from torch import Tensor, nn
 
 from conf.load import load_model, load_settings
 from conf.models import Optimiser
 from conf.settings import Feature
-from tests.trainer.tables import START, sizes
 from trainer.batch import Batch
 from trainer.loop import train_pass
 from trainer.mask_rounds import Pruning
@@ -16,7 +14,7 @@ from trainer.optimiser import TaskOptimiser
 from trainer.parts.cross import Cross
 from trainer.parts.embedding import Embedding
 from trainer.parts.sharing import SparseSharing
-from trainer.ranker import Ranker, build
+from trainer.ranker import Ranker
 from trainer.reader import Waiting
 
 FEATURES = [Feature(name=name, table="users", cross=True) for name in ("user", "age")]
@@ -36,50 +34,15 @@ class Sum(nn.Module):
 
 
 def ranker(averaging: float = 0.0) -> Ranker:
-    """User 3 is (1, 2), age 2 is (3, -1); for CVR the user is (0.5, -1) further on."""
+    """User 3 is (1, 2), age 2 is (3, -1), so their products are (3, -2) and all numbers of the row add up to 6."""
     shared = Embedding(FEATURES, SIZES, 2, seed=0, name="shared")
-    offset = Embedding(FEATURES, SIZES, 2, seed=0, name="offset", std=0)
     with torch.no_grad():
         shared.table[USER_3], shared.table[AGE_2] = torch.tensor([1.0, 2.0]), torch.tensor([3.0, -1.0])
-        offset.table[USER_3] = torch.tensor([0.5, -1.0])
-    return Ranker(("ctr", "cvr"), {"shared": shared}, Cross(FEATURES, 2), {"cvr": offset}, {}, Sum(), averaging)
+    return Ranker(("ctr", "cvr"), {"shared": shared}, Cross(FEATURES, 2), {}, Sum(), averaging)
 
 
 def batch() -> Batch:
     return Batch(torch.tensor([[3, 2]]), {}, {}, torch.zeros(1, 0))
-
-
-def test_an_offset_is_added_before_the_cross_for_its_head_alone():
-    logits = ranker().logits(batch(), ["ctr", "cvr"])
-    # (1, 2), (3, -1) and their products (3, -2); with the offset (1.5, 1), (3, -1) and (4.5, -1)
-    assert logits["ctr"].item() == 1 + 2 + 3 - 1 + 3 - 2
-    assert logits["cvr"].item() == 1.5 + 1 + 3 - 1 + 4.5 - 1
-
-
-def test_a_head_without_an_offset_leaves_the_others_alone_and_one_with_it_moves_both_tables():
-    model = ranker()
-    adam = TaskOptimiser(model, ["ctr", "cvr"], Optimiser(embedding_learning_rate=0.25))
-    shared, offset = model.embeddings["shared"].table, model.offsets["cvr"].table
-    for head, moved in (("ctr", (True, False)), ("cvr", (True, True))):
-        before = shared[USER_3].clone(), offset[USER_3].clone()
-        adam.zero_grad()
-        model.logits(batch(), [head])[head].sum().backward()
-        adam.step(head)
-        assert (not torch.equal(shared[USER_3], before[0]), not torch.equal(offset[USER_3], before[1])) == moved
-
-
-def test_offsets_are_zero_at_first_so_that_nothing_changes_until_they_learn():
-    settings = load_settings("conf/demo.toml")
-    plain = load_model("sparse_weight")
-    fresh = [
-        build(plain.model_copy(update={"offset": heads}), settings, sizes(START), seed=0) for heads in ([], ["cvr"])
-    ]
-    columns = next(iter(fresh[0].embeddings.values())).sizes_of_columns
-    ids = torch.stack([columns - 1, torch.full_like(columns, 2)])
-    without, with_offset = (model.logits(Batch(ids, {}, {}, torch.zeros(2, 0)), ["ctr", "cvr"]) for model in fresh)
-    assert all(torch.equal(without[head], with_offset[head]) for head in ("ctr", "cvr"))
-    assert (without["ctr"] != without["cvr"]).sum() == 0  # dense masks and one embedding: the heads are the same
-    assert not fresh[1].offsets["cvr"].table.any()
 
 
 def test_the_mean_of_the_weights_predicts_and_the_weights_learn():
@@ -116,7 +79,7 @@ def test_the_mean_goes_under_the_masks_too():
     snet = SparseSharing([6, 4, 1], ("ctr", "cvr"), seed=0, masks=None)
     snet.masks.ctr_layer0.zero_()
     shared = Embedding(FEATURES, SIZES, 2, seed=0, name="shared")
-    model = Ranker(("ctr", "cvr"), {"shared": shared}, Cross(FEATURES, 2), {}, {}, snet, averaging=0.5).eval()
+    model = Ranker(("ctr", "cvr"), {"shared": shared}, Cross(FEATURES, 2), {}, snet, averaging=0.5).eval()
     logits = model.logits(Batch(torch.tensor([[3, 2], [2, 1]]), {}, {}, torch.zeros(2, 0)), ["ctr", "cvr"])
     assert logits["ctr"][0] == logits["ctr"][1]
     assert logits["cvr"][0] != logits["cvr"][1]
@@ -132,14 +95,13 @@ def test_every_batch_of_a_pass_counts_in_the_mean():
     assert model.mean.n_averaged == 3
 
 
-def test_masks_are_found_without_them_so_that_models_which_add_them_share_their_masks():
+def test_masks_are_found_without_it_so_that_models_which_add_it_share_their_masks():
     plain = load_model("sparse_weight")
-    changed = plain.model_copy(update={"offset": ["cvr"], "averaging": 0.9})
-    assert Pruning(load_settings("conf/demo.toml"), changed).plain == plain
+    assert Pruning(load_settings("conf/demo.toml"), plain.model_copy(update={"averaging": 0.9})).plain == plain
 
 
-@pytest.mark.parametrize("changes", [{"offset": ["cvr"]}, {"averaging": 0.9}])
-def test_a_model_is_known_by_them_only_when_it_has_them(changes):
-    """So that models that were trained before these choices existed are still those of their files."""
+def test_a_model_is_known_by_it_only_when_it_has_it():
+    """So that models that were trained before there was this choice are still those of their files."""
     plain = load_model("hard")
-    assert set(plain.model_copy(update=changes).model_dump()) - set(plain.model_dump()) == set(changes)
+    assert "averaging" not in plain.model_dump()
+    assert plain.model_copy(update={"averaging": 0.9}).model_dump() == {**plain.model_dump(), "averaging": 0.9}

@@ -28,10 +28,10 @@ NETWORKS = {
 }
 OBJECTIVES = ("ctr_cvr", "esmm", "esm2")
 CONVERSIONS = ("share", "yes_no")
-OWN = ("none", "exclusive", "offset", "exclusive and offset")
+EXCLUSIVE = ("none", "one head")
 NUMERIC = ("bucketed", "tanh")
-ALL = list(product(NETWORKS, OBJECTIVES, CONVERSIONS, OWN, NUMERIC))
-# a network of its own for each task shares no embedding, so none of them can have more of its own
+ALL = list(product(NETWORKS, OBJECTIVES, CONVERSIONS, EXCLUSIVE, NUMERIC))
+# a network of its own for each task shares no embedding, so none of them can have an exclusive one
 ALLOWED = [combination for combination in ALL if combination[0] != "single" or combination[3] == "none"]
 
 
@@ -39,10 +39,9 @@ def declared(**axes: object) -> RankerModel:
     return TypeAdapter(Model).validate_python({"family": "ranker", "embedding_dim": 4, "hidden": [6, 4], **axes})
 
 
-def model_of(sharing: str, objective: str, conversion: str, own_tables: str, numeric: str) -> RankerModel:
+def model_of(sharing: str, objective: str, conversion: str, exclusive: str, numeric: str) -> RankerModel:
     last = "cvr_without_action" if objective == "esm2" else "cvr"
-    own = {"exclusive": [last], "exclusive_dim": 3} if "exclusive" in own_tables else {}
-    own |= {"offset": [last]} if "offset" in own_tables else {}
+    own = {"exclusive": [last], "exclusive_dim": 3} if exclusive == "one head" else {}
     axes = {"sharing": sharing, "objective": objective, "conversion": conversion, "numeric": numeric, "averaging": 0.5}
     return declared(**axes, **NETWORKS[sharing], **own)
 
@@ -56,14 +55,14 @@ def is_allowed(build_model, *arguments, **axes) -> bool:
 
 
 def test_the_set_of_combinations():
-    assert len(ALL) == 7 * 3 * 2 * 4 * 2
+    assert len(ALL) == 7 * 3 * 2 * 2 * 2
     assert [combination for combination in ALL if is_allowed(model_of, *combination)] == ALLOWED
-    assert len(ALLOWED) == 6 * 3 * 2 * 4 * 2 + 1 * 3 * 2 * 1 * 2
+    assert len(ALLOWED) == 156
 
 
 @pytest.mark.parametrize("combination", [c for c in ALL if c not in ALLOWED], ids="-".join)
 def test_other_combinations_are_refused_by_name(combination):
-    with pytest.raises(ValidationError, match=r"sharing = 'single' shares no embedding: take (exclusive|offset) out"):
+    with pytest.raises(ValidationError, match="sharing = 'single' shares no embedding: take exclusive out"):
         model_of(*combination)
 
 
@@ -190,7 +189,6 @@ def test_the_set_of_networks(sharing):
             {"sharing": "hard", "exclusive": ["like"], "exclusive_dim": 8},
             "exclusive = .'like'.: the heads are ctr, cvr",
         ),
-        ({"sharing": "hard", "offset": ["like"]}, "offset = .'like'.: the heads are ctr, cvr"),
         ({"sharing": "hard", "averaging": 1}, "averaging"),
         (
             {"sharing": "hard", "objective": "esm2", "exclusive": ["cvr"], "exclusive_dim": 8},

@@ -17,21 +17,13 @@ class Embedding(nn.Module):
     """Ids [B, C] (columns of `features` in order) to vectors [B, F, dim].
 
     A multi-valued feature is the mean of its values. An id beyond the vocabulary the table was built for is treated
-    as unseen. The padding row is zero and stays so. std: of the initial numbers.
+    as unseen. The padding row is zero and stays so.
     """
 
     first_rows: Tensor
     sizes_of_columns: Tensor
 
-    def __init__(
-        self,
-        features: Sequence[Feature],
-        sizes: Mapping[str, int],
-        dim: int,
-        seed: int,
-        name: str,
-        std: float = INITIAL_STD,
-    ) -> None:
+    def __init__(self, features: Sequence[Feature], sizes: Mapping[str, int], dim: int, seed: int, name: str) -> None:
         super().__init__()
         self.sizes = {feature.name: sizes[feature.name] for feature in features}
         lengths = [feature.length for feature in features]
@@ -44,7 +36,7 @@ class Embedding(nn.Module):
         self.width = len(lengths) * dim
         blocks = []
         for feature in features:
-            block = torch.randn(sizes[feature.name], dim, generator=generator(seed, name, feature.name)) * std
+            block = torch.randn(sizes[feature.name], dim, generator=generator(seed, name, feature.name)) * INITIAL_STD
             block[PADDING] = 0
             blocks.append(block)
         self.table = nn.Parameter(torch.cat(blocks))
