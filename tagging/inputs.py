@@ -61,15 +61,21 @@ def opened(run: DailyRun, day: date) -> Inputs:
     folder = paths.users(day)
     columns = columns_of(f for f in settings.features if f.table == "users")
     users = reader.check(folder, {**dict.fromkeys(columns, "int32"), "user_id": "string"})
+    tags = tags_in_use(run, day)
     if read_manifest(folder, remedy="").get("vocabulary") != vocabulary.vocabulary_identity(paths, day):
         raise Refusal(
             "encoded by another vocabulary than the day's",
             where=folder,
             remedy=f"build it again: python -m etl.build_users --day {day} --force",
         )
-    tags = tags_in_use(run, day)
     _refuse_unknown_ids(run, day)
     tagger = cast(Tagger, run.restored(day)).cpu()
+    if not all(bool(weights.isfinite().all()) for weights in tagger.parameters()):
+        raise Refusal(
+            "its weights are not numbers",
+            where=paths.model(run.family, run.name, day),
+            remedy=f"train it again: python -m trainer.train_day --family {run.family} --day {day} --force",
+        )
     made, notes = calibrations(run, day)
     return Inputs(run, day, users, columns, tags, tagger, made, notes)
 

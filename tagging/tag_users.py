@@ -98,22 +98,14 @@ def _score(spark: SparkSession, inputs: Inputs, staged: Mapping[str, Path]) -> d
             "blocks": number,
             **_figures([s for s in summaries if s["task"] == task], work.tags),
         }
-        _refuse_unless_whole(manifests[task], inputs)
+        if manifests[task]["users"] != inputs.users:
+            raise Refusal(
+                f"{manifests[task]['users']} users were scored, not {inputs.users}",
+                where=inputs.folder,
+                remedy="run again",
+            )
         write_manifest(staging, manifests[task])
     return manifests
-
-
-def _refuse_unless_whole(manifest: Mapping[str, Any], inputs: Inputs) -> None:
-    if manifest["users"] != inputs.users:
-        raise Refusal(
-            f"{manifest['users']} users were scored, not {inputs.users}", where=inputs.folder, remedy="run again"
-        )
-    if not math.isfinite(manifest["mean_score"]):
-        raise Refusal(
-            "its scores are not numbers",
-            where=inputs.run.paths.model(inputs.run.family, inputs.run.name, inputs.day),
-            remedy="train that day again with --force",
-        )
 
 
 def _compare(

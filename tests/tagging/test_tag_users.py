@@ -294,7 +294,7 @@ def weights_that_are_no_numbers(paths: Paths) -> None:
         (no_tags, "no value of 'tag' has an id yet", "start with more days"),
         (unknown_tag_id, "tag 'tag 21' has an id that its manifest does not know", "etl.build_samples"),
         (other_number_of_experts, "checkpoint of another model: virtual_kernels is 4, not 5", "go back to"),
-        (weights_that_are_no_numbers, "mvke/dt=2026-01-03: its scores are not numbers", "--force"),
+        (weights_that_are_no_numbers, "mvke/dt=2026-01-03: its weights are not numbers", "--force"),
     ],
 )
 def test_refusals_name_what_is_wrong_and_publish_nothing(
