@@ -39,6 +39,11 @@ from trainer.truth import read_truth
 
 def main() -> None:
     asked, settings, name, force = _arguments()
+    compare(settings, asked, name, force=force)
+
+
+def compare(settings: Settings, asked: Asked, name: str, *, force: bool = False) -> None:
+    """Trains what is not there, evaluates, logs and publishes the table; raises Refusal before any work."""
     models = cast(Mapping[str, RankingModel], comparison_run.models_of(settings, asked))
     if comparison_run.is_there(settings, name, asked, force):
         return

@@ -41,6 +41,13 @@ def log(
             sds = {model: s.sd for model, s in spreads.items() if s.sd is not None}
             if means:
                 whole.figure(figures.metric_by_model(means, sds, asked.base, metric), f"{metric}_by_model")
+        for metric in OF_GROUPS[asked.section]:
+            groups = {
+                model: {group: (of[metric].mean, of[metric].sd) for group, of in compared.by_activity.items()}
+                for model, compared in found.items()
+                if not (compared.other_label and metric in AGAINST_LABEL)
+            }
+            whole.figure(figures.metric_by_group(groups, asked.base, metric), f"{metric}_by_activity")
         for model, compared in found.items():
             title, key = f"{name} {model}", f"{name}/{model}"
             with tracking.run(settings, EXPERIMENT, title, key=key, tags={**tags, "model": model}) as run:

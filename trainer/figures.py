@@ -97,6 +97,29 @@ def metric_by_model(means: Mapping[str, float], spreads: Mapping[str, float], ba
     return figure
 
 
+def metric_by_group(
+    groups: Mapping[str, Mapping[str, tuple[float | None, float | None]]], base: str, metric: str
+) -> Figure:
+    """ESM2 figure 7: a line a model over groups of users, with its standard deviation over seeds.
+
+    groups: model -> group -> mean and standard deviation; None: undefined, left out.
+    """
+    names = list(dict.fromkeys(name for of_model in groups.values() for name in of_model))
+    figure = Figure(figsize=(1.8 * len(names) + 3.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for number, (model, of_model) in enumerate(groups.items()):
+        known = {name: value for name, value in of_model.items() if value[0] is not None}
+        places = [names.index(name) + 0.02 * (number - len(groups) / 2) for name in known]
+        means, sds = ([value[n] or 0.0 for value in known.values()] for n in (0, 1))
+        style = {"color": "#c4483f", "linewidth": 2} if model == base else {"linewidth": 1}
+        axes.errorbar(places, means, yerr=sds, fmt="o-", capsize=2, markersize=3, label=model, **style)
+    axes.set_xticks(range(len(names)), [name.replace(": ", "\n", 1) for name in names], fontsize=8)
+    axes.set(title=f"{metric} by users' activity, mean ± sd over seeds")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=8)
+    return figure
+
+
 def gate_heatmap(gates: NDArray[np.float32], tags: Sequence[str], task: str) -> Figure:
     """MVKE figure 8: gate weights [T, K], a row a tag, a column a VKE; experts of other tasks stay blank."""
     figure = Figure(figsize=(1.0 * gates.shape[1] + 2, 0.26 * len(tags) + 1.4), layout="constrained")

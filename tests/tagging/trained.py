@@ -20,7 +20,7 @@ TAGS = range(2, 22)
 
 
 def trained(
-    scale: str = "one",
+    scale: str = "learned",
     name: str = "mvke",
     masks: Mapping[str, Mask] | None = None,
     sizes: Mapping[str, int] = SIZES,

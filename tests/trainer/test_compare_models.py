@@ -4,19 +4,23 @@ import json
 import shutil
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from conf.load import load_settings
 from conf.paths import Paths
 from conf.refusal import Refusal
+from conf.settings import Lake, Tracking
 from etl.publish import read_manifest
+from tests.kill import killed
 from tests.trainer.tables import START, publish_days, sample_rows, write_samples
 from tests.trainer.test_tracking import artifacts, runs_of
 from tests.trainer.test_train_day import bits
 from trainer import comparison_report
-from trainer.compare_models import main
+from trainer.compare_models import compare, main
 from trainer.comparison import (
     Asked,
     Compared,
@@ -191,9 +195,12 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
     assert run.data.params["sharing"] == "sparse_weight" and run.data.params["seeds"] == "2"
     assert run.data.metrics["cvr_mse"] == pytest.approx(np.mean(errors), rel=1e-6)
     assert run.data.metrics["cvr_mse_sd"] == pytest.approx(np.std(errors, ddof=1), rel=1e-4)
-    assert {"comparison.md", "ctr_auc_by_model.png", "rankscore_value_of_top_by_model.png"} <= artifacts(
-        settings, logged["models"]
-    )
+    assert {
+        "comparison.md",
+        "ctr_auc_by_model.png",
+        "rankscore_value_of_top_by_model.png",
+        "ctr_auc_by_activity.png",
+    } <= artifacts(settings, logged["models"])
 
     before = bits(settings.lake.root)
     job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
@@ -215,6 +222,36 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
 def _predicted(settings, run):
     paths = Paths(settings.lake.root)
     return [read_predictions(paths.predictions("ranker", run, date.fromisoformat(day))) for day in DAYS[2:]]
+
+
+def two_models(root: Path) -> None:
+    settings = load_settings("conf/demo.toml").model_copy(
+        update={"lake": Lake(root=root / "lake"), "tracking": Tracking(uri=f"sqlite:///{root}/mlflow.db")}
+    )
+    asked = Asked("ranker", ["single", "hard"], "single", 1, date(2026, 1, 2), date(2026, 1, 3), Rankscore())
+    compare(settings, asked, "models")
+
+
+def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tmp_path):
+    lakes = [tmp_path / name for name in ("undisturbed", "killed")]
+    for lake in lakes:
+        lake.mkdir()
+        settings = load_settings("conf/demo.toml").model_copy(update={"lake": Lake(root=lake / "lake")})
+        publish_days(settings, 3, rows=300)
+    two_models(lakes[0])
+    # the second model's second of three days is trained and not yet published
+    killed(two_models, lakes[1], "trainer.checkpoint:save", 5)
+    assert not (lakes[1] / "lake" / "comparisons").exists()
+    # everything is logged and the table is written, but not published
+    killed(two_models, lakes[1], "trainer.comparison_run:write_manifest", 1)
+    assert not (lakes[1] / "lake" / "comparisons").exists()
+    two_models(lakes[1])
+    undisturbed, after = (bits(lake / "lake" / "comparisons" / "models") for lake in lakes)
+    assert undisturbed and after == undisturbed
+    settings = load_settings("conf/demo.toml").model_copy(
+        update={"tracking": Tracking(uri=f"sqlite:///{lakes[1]}/mlflow.db")}
+    )
+    assert set(runs_of(settings, "comparison")) == {"models", "models single", "models hard"}
 
 
 def test_a_day_without_any_conversion_and_a_domain_of_one_class_are_undefined_and_training_goes_on(settings, job):
