@@ -4,9 +4,11 @@ A block holds the users whose id hashes to its number, so that what is computed 
 bit of every score and the bytes of every file, does not depend on how Spark partitions its work.
 """
 
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -17,6 +19,7 @@ from torch import Tensor
 
 from conf.settings import Settings
 from etl.contract import users_schema
+from etl.publish import fresh
 
 # large enough to make few files, small enough for a worker's memory
 BLOCK_USERS = 2**16
@@ -42,6 +45,26 @@ def over_blocks(
         .groupBy("block")
         .applyInArrow(work, made)
     )
+
+
+def resumed(notes: Path, folders: Iterable[Path], work: Mapping[str, Any]) -> int:
+    """Blocks of the same work that a killed job has done; folders of other work are emptied. Pairs with `once`."""
+    said, wanted = notes / "work.txt", json.dumps(work, sort_keys=True, default=str)
+    if not said.is_file() or said.read_text() != wanted:
+        for folder in (notes, *folders):
+            fresh(folder)
+        said.write_text(wanted)
+    return len(list(notes.glob("*.json")))
+
+
+def once(notes: Path, block: int, files: Iterable[Path], work: Callable[[], list[dict[str, Any]]]) -> pyarrow.Table:
+    """What the work on a block says of it; said once, and from then on read from a note while its files are there."""
+    note = notes / f"{block:05d}.json"
+    if not (note.is_file() and all(file.is_file() for file in files)):
+        aside = note.with_suffix(".aside")
+        aside.write_text(json.dumps(work()))
+        aside.replace(note)
+    return pyarrow.Table.from_pylist(json.loads(note.read_text()))
 
 
 def file_of(block: int) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -9,7 +10,7 @@ import torch
 from pyspark.broadcast import Broadcast
 
 from etl.publish import file_hash
-from tagging.blocks import OfBlock, file_of, sorted_users
+from tagging.blocks import OfBlock, file_of, once, sorted_users
 from tagging.calibration import Calibration
 from tagging.export import Export
 from tagging.score import TopTags, top_tags
@@ -35,12 +36,14 @@ class Work:
     """What a worker needs, whichever block it gets; sent once.
 
     tags: the names of Export.tag_ids. columns: the columns of the user features. folders: task -> where files go.
+    notes: what is done already (blocks.once).
     """
 
     export: Export
     tags: list[str]
     columns: list[str]
     folders: dict[str, Path]
+    notes: Path
     calibrations: dict[str, Calibration]
     top_k: int
     min_score: float
@@ -51,13 +54,15 @@ def worker(work: "Broadcast[Work]") -> OfBlock:
 
     def tag(key: tuple[pyarrow.Scalar, ...], users: pyarrow.Table) -> pyarrow.Table:
         torch.set_num_threads(1)  # Spark keeps every core busy with a worker of its own
-        return tag_block(work.value, key[0].as_py(), users)
+        block = key[0].as_py()
+        files = [folder / file_of(block) for folder in work.value.folders.values()]
+        return once(work.value.notes, block, files, lambda: tag_block(work.value, block, users))
 
     return tag
 
 
-def tag_block(work: Work, block: int, users: pyarrow.Table) -> pyarrow.Table:
-    """Writes the files of one block, rows in order of user_id and rank."""
+def tag_block(work: Work, block: int, users: pyarrow.Table) -> list[dict[str, Any]]:
+    """Writes the files of one block, rows in order of user_id and rank; returns the rows of SUMMARY."""
     names, ids = sorted_users(users, work.columns)
     summaries = []
     for task, folder in work.folders.items():
@@ -78,7 +83,7 @@ def tag_block(work: Work, block: int, users: pyarrow.Table) -> pyarrow.Table:
                 "tag_users": torch.bincount(top.tag, minlength=len(work.tags)).tolist(),
             }
         )
-    return pyarrow.Table.from_pylist(summaries)
+    return summaries
 
 
 def _table(top: TopTags, names: pyarrow.StringArray, tags: pyarrow.StringArray) -> pyarrow.Table:

@@ -9,6 +9,7 @@ min_coverage_ratio) is refused, and nothing of it published.
 """
 
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -23,7 +24,7 @@ from conf.load import load_settings
 from conf.refusal import Refusal
 from conf.settings import Settings
 from etl.contract import PROFILE_DIFF
-from etl.publish import fresh, is_published, publish, publish_staged, read_manifest, write_manifest
+from etl.publish import is_published, publish, publish_staged, read_manifest, write_manifest
 from etl.session import session
 from tagging import blocks, changes
 from tagging.figures import MOST_TAGS
@@ -53,15 +54,19 @@ def tag_users(settings: Settings, day: date, *, force: bool) -> None:
     if not todo and is_published(paths.profile_diff(day)):
         return
     inputs = opened(run, day) if todo else None
-    lie = {**targets, **{task: fresh(paths.staging(targets[task])) for task in todo}}
+    lie = {**targets, **{task: paths.staging(targets[task]) for task in todo}}
+    notes = paths.staging(paths.user_tags(day, "notes"))
+    if force:
+        shutil.rmtree(notes, ignore_errors=True)
     with session(settings.spark) as spark:
         if inputs:
-            manifests |= _score(spark, inputs, {task: lie[task] for task in todo})
+            manifests |= _score(spark, inputs, {task: lie[task] for task in todo}, notes)
         diff, by_tag = _compare(spark, run, day, lie)
     with day_of_tags(run, day, {task: manifests[task] for task in targets}, diff, by_tag) as tracked:
         if too_much := changes.reasons(settings, diff):
             tracked.params({"refused": "; ".join(too_much)})
             raise changes.refusal(day, too_much)
+    shutil.rmtree(notes, ignore_errors=True)
     for task in todo:
         publish_staged(paths, lie[task], targets[task])
         print(f"user_tags {day} {task}: {_sentence(manifests[task])}", flush=True)
@@ -69,20 +74,34 @@ def tag_users(settings: Settings, day: date, *, force: bool) -> None:
     publish(paths, paths.profile_diff(day), lambda staging: changes.write(staging, by_tag, content))
 
 
-def _score(spark: SparkSession, inputs: Inputs, staged: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
-    """Fills the staging folders and returns their manifests."""
+def _score(spark: SparkSession, inputs: Inputs, staged: Mapping[str, Path], notes: Path) -> dict[str, dict[str, Any]]:
+    """Fills the staging folders, block by block; returns their manifests. Blocks that are noted are not done again."""
     settings, day = inputs.run.settings, inputs.day
-    print(f"user_tags {day}: {inputs.users:,} users x {len(inputs.tags):,} tags, {', '.join(staged)}", flush=True)
+    number = blocks.count(inputs.users)
+    said = {
+        "run": inputs.run.name,
+        "top_k": settings.tagging.top_k,
+        "min_score": settings.tagging.min_score,
+        "made_from": inputs.made_from,
+        "blocks": number,
+    }
+    done = blocks.resumed(notes, staged.values(), {**said, "tasks": list(staged)})
+    print(
+        f"user_tags {day}: {inputs.users:,} users x {len(inputs.tags):,} tags, {', '.join(staged)}"
+        f"{f'; {done} of {number} blocks are done' if done else ''}",
+        flush=True,
+    )
     work = Work(
         export=inputs.export(),
         tags=list(inputs.tags.values()),
         columns=inputs.columns,
         folders={task: staging.resolve() for task, staging in staged.items()},
+        notes=notes.resolve(),
         calibrations=inputs.calibrations,
         top_k=settings.tagging.top_k,
         min_score=settings.tagging.min_score,
     )
-    spread, number = worker(spark.sparkContext.broadcast(work)), blocks.count(inputs.users)
+    spread = worker(spark.sparkContext.broadcast(work))
     found = blocks.over_blocks(spark, settings, inputs.folder, number, spread, SUMMARY)
     summaries = found.orderBy("task", "name").collect()
     manifests = {}
@@ -90,12 +109,8 @@ def _score(spark: SparkSession, inputs: Inputs, staged: Mapping[str, Path]) -> d
         manifests[task] = {
             "day": str(day),
             "task": task,
-            "run": inputs.run.name,
-            "top_k": settings.tagging.top_k,
-            "min_score": settings.tagging.min_score,
+            **said,
             "calibration": inputs.calibration_notes[task],
-            "made_from": inputs.made_from,
-            "blocks": number,
             **_figures([s for s in summaries if s["task"] == task], work.tags),
         }
         if manifests[task]["users"] != inputs.users:

@@ -152,9 +152,14 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged
     killed(tag, tmp_path, "tagging.profile:tag_block", 2)
     assert all(2 <= files < 5 for files in staged())
     assert made(settings) == {}
+    parts = paths.staging(paths.user_tags(DAY, "intention"))
+    noted = paths.staging(paths.user_tags(DAY, "notes")).glob("*.json")
+    finished = {name: (parts / name).stat().st_mtime_ns for name in [f"part-{note.stem}.parquet" for note in noted]}
+    assert len(finished) >= 1
     # between the renames of the two tasks
     killed(tag, tmp_path, "tagging.tag_users:publish_staged", 1)
     assert staged() == [0, 5]
+    assert {name: (parts / name).stat().st_mtime_ns for name in finished} == finished  # not scored again
     assert made(settings) == {name: sha for name, sha in undisturbed.items() if "task=interest" in name}
     tag(tmp_path)
     assert made(settings) == undisturbed
