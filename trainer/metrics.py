@@ -17,15 +17,17 @@ def evaluate(predictions: pd.DataFrame) -> Metrics:
     """Metrics of one task's predictions (rows where its label is defined; contract.PREDICTIONS).
 
     auc: area under the ROC curve of `positive`. gauc_impressions, gauc_equal: the mean of the users' own AUCs,
-    weighted by their rows or equally, over users with both classes. mse, logloss: against `label`.
-    calibration: sum of predictions / sum of labels.
+    weighted by their rows or equally, over users with both classes. With a column `day`, of the users' days: the model
+    of a day has learnt what a user did the day before, so that pairs across days are ordered by what came after.
+    mse, logloss: against `label`. calibration: sum of predictions / sum of labels.
     """
     frame = predictions[predictions["defined"] > 0]
     truth = frame["label"].to_numpy(np.float64)
     positive = frame["positive"].to_numpy()
     predicted = frame["prediction"].to_numpy(np.float64)
     clipped = np.clip(predicted, 1e-7, 1 - 1e-7)
-    by_user = _auc_by_user(frame["user_id"].to_numpy(), positive, predicted)
+    groups = frame.groupby(["user_id", "day"] if "day" in frame else ["user_id"], sort=False).ngroup().to_numpy()
+    by_user = _auc_by_user(groups, positive, predicted)
     return {
         "rows": float(len(frame)),
         "auc": float(roc_auc_score(positive, predicted)) if len(np.unique(positive)) == 2 else None,

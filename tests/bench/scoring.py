@@ -4,8 +4,9 @@
 
 A tagger of random weights with the features of conf/kuairand.toml, all K experts for one task. In turn, on the same
 users: the two products and topk with nothing else; cosines and best tags as scoring takes them; the same from feature
-ids, user tower included; a user vector and a cosine for each pair, with VKE outputs and gates known; and the model's
-own logits of each pair. The last two are timed on a few users and scaled. The model's scores must agree to 1e-5.
+ids, user tower included, and of a user tower without experts; a user vector and a cosine for each pair, with VKE outputs
+and gates known; and the model's own logits of each pair. The last two are timed on a few users and scaled. The model's
+scores must agree to 1e-5.
 """
 
 import argparse
@@ -30,12 +31,14 @@ TASK = "interest"
 BLOCK_USERS = 10_000  # tag_users hands its workers 65,536 at a time
 
 
-def random_tagger(tags: int) -> Tagger:
-    settings = load_settings("conf/kuairand.toml")
-    everybody = list(range(1, K + 1))
-    changes = {"output_dim": D, "virtual_kernels": K, "assignment": {"interest": everybody, "intention": everybody}}
-    model = load_model("mvke").model_copy(update=changes)
-    assert model.family == "tagger"
+def random_tagger(tags: int, name: str = "mvke") -> Tagger:
+    settings, declared = load_settings("conf/kuairand.toml"), load_model(name)
+    assert declared.family == "tagger"
+    changes: dict[str, object] = {"output_dim": D}
+    if declared.virtual_kernels:
+        everybody = list(range(1, K + 1))
+        changes |= {"virtual_kernels": K, "assignment": dict.fromkeys(declared.tasks, everybody)}
+    model = declared.model_copy(update=changes)
     sizes = {feature.name: 1000 for feature in settings.features} | {"user_id": KNOWN_USERS, "tag": tags + 2}
     tagger = build(model, settings, sizes, seed=0)
     random = torch.Generator().manual_seed(0)
@@ -54,7 +57,8 @@ def random_users(tagger: Tagger, users: int, seed: int = 0) -> Tensor:
 class Ways:
     """The ways to the best tags of the same users; `vectors` are their VKE outputs [U, K, D]."""
 
-    def __init__(self, exported: Export, ids: Tensor) -> None:
+    def __init__(self, exported: Export, two_tower: Export, ids: Tensor) -> None:
+        self.of_two_towers = two_tower
         tagger, self.matrices = exported.tagger, exported.tasks[TASK]
         self.exported, self.ids = exported, ids
         self.batch = max(1, min(score.USERS, score.CELLS // len(exported.tag_ids)))
@@ -79,6 +83,10 @@ class Ways:
 
     def whole(self) -> None:
         score.top_tags(self.exported, self.ids, TASK, TOP, 0.0)
+
+    def two_tower(self) -> None:
+        """A user tower of one vector: one product, by the same code."""
+        score.top_tags(self.of_two_towers, self.ids, TASK, TOP, 0.0)
 
     def literal(self) -> None:
         """Equations 7 and 2 for each pair."""
@@ -120,26 +128,28 @@ def main() -> None:
     users, tags = arguments.users, arguments.tags
     with torch.inference_mode():
         tagger = random_tagger(tags)
-        ways = Ways(export(tagger, range(2, tags + 2)), random_users(tagger, users))
+        two_tower = export(random_tagger(tags, "two_tower"), range(2, tags + 2))
+        ways = Ways(export(tagger, range(2, tags + 2)), two_tower, random_users(tagger, users))
         cosines = score.cosines(ways.vectors[:CHECKED_USERS], ways.matrices)
         difference = float((torch.sigmoid(ways.matrices.scale * cosines) - ways.model(CHECKED_USERS)).abs().max())
         assert difference <= 1e-5, f"scores differ by {difference} from the model's"
         for threads in arguments.threads:
             torch.set_num_threads(threads)
-            names = ("bare", "scored", "whole", "literal", "model")
+            names = ("bare", "scored", "whole", "two_tower", "literal", "model")
             turns = Turns({name: getattr(ways, name) for name in names}, arguments.runs)
             print(f"\nscoring: U {users:,}, T {tags:,}, K {K}, D {D}, top {TOP}, {threads} thread(s), medians")
             for name, what, of in (
                 ("bare", "the two products and topk, nothing else", users),
                 ("scored", "cosines and best tags", users),
                 ("whole", "the same with the user tower", users),
+                ("two_tower", "two towers without experts, user tower included", users),
                 ("literal", f"pair by pair (timed on {LITERAL_USERS} users)", LITERAL_USERS),
                 ("model", f"the model's logits (timed on {MODEL_USERS} users)", MODEL_USERS),
             ):
-                print(f"{what:44} {of * tags / turns.median(name) / 1e6:8.2f} M pairs/s")
-            print(f"{'cosines and best tags / bare':44} {turns.ratio('bare', 'scored'):>28}")
+                print(f"{what:48} {of * tags / turns.median(name) / 1e6:8.2f} M pairs/s")
+            print(f"{'cosines and best tags / bare':48} {turns.ratio('bare', 'scored'):>28}")
             for name, of in (("literal", LITERAL_USERS), ("model", MODEL_USERS)):
-                print(f"{f'cosines and best tags / {name}':44} {turns.ratio(name, 'scored', users / of):>28}")
+                print(f"{f'cosines and best tags / {name}':48} {turns.ratio(name, 'scored', users / of):>28}")
     print(f"\nlargest difference to the model's scores {difference:.1e} ({CHECKED_USERS} users x {tags:,} tags)")
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for count in (users, 2 * users):

@@ -44,6 +44,15 @@ def test_users_with_one_class_have_no_auc_of_their_own():
     assert evaluate(frame(list("aab"), [1, 0, 1], [0.9, 0.1, 0.0]))["gauc_equal"] == 1
 
 
+def test_a_users_days_are_ranked_each_by_itself():
+    """Together 2 of 4 pairs are right: the positive of day 1 beats both, that of day 2 none. By day: 1 and 0."""
+    days = frame(list("aaaa"), [1, 0, 1, 0], [0.9, 0.8, 0.1, 0.2]).assign(day=["d", "d", "e", "e"])
+    assert evaluate(days)["gauc_equal"] == pytest.approx((1 + 0) / 2)
+    later = days.assign(day=["d", "d", "e", "e"], prediction=[0.5, 0.4, 0.3, 0.2])
+    assert evaluate(later)["gauc_equal"] == 1
+    assert evaluate(later.drop(columns="day"))["gauc_equal"] == pytest.approx(3 / 4)
+
+
 def test_what_cannot_be_computed_is_none_and_never_nan():
     one_class = evaluate(frame(list("ab"), [0, 0], [0.4, 0.2]))
     assert one_class["auc"] is None and one_class["gauc_equal"] is None and one_class["calibration"] is None
