@@ -4,9 +4,9 @@
 
 A tagger of random weights with the features of conf/kuairand.toml, all K experts for one task. In turn, on the same
 users: the two products and topk with nothing else; cosines and best tags as scoring takes them; the same from feature
-ids, user tower included, and of a user tower without experts; a user vector and a cosine for each pair, with VKE outputs
-and gates known; and the model's own logits of each pair. The last two are timed on a few users and scaled. The model's
-scores must agree to 1e-5.
+ids, user tower included, and of a user tower without experts; a user vector and a cosine for each pair, with VKE
+outputs and gates known; and the model's own logits of each pair. The last two are timed on a few users and scaled. The
+model's scores must agree to 1e-5.
 """
 
 import argparse
