@@ -18,10 +18,10 @@ def settings() -> Settings:
     return load_settings(PROJECT / CONFIG)
 
 
-def rankers() -> list[str]:
-    """Names of the model files that declare a ranker, in order."""
+def models_of(section: str) -> list[str]:
+    """Names of the model files that declare a ranker, or a tagger, in order."""
     names = sorted(path.stem for path in MODELS.glob("*.toml"))
-    return [name for name in names if load_model(name).section == "ranker"]
+    return [name for name in names if load_model(name).section == section]
 
 
 def masks_wanted(run: Settings) -> str | None:

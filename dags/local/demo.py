@@ -56,7 +56,7 @@ def _run(run_settings: Settings, days: list[date], served: Served) -> None:
     bootstrapped = [paths.samples(day) for day in history]
     if version := masks_wanted(run_settings):
         bootstrapped.append(paths.masks("ranker", version))
-    for dag_id in ("generate_masks", "daily", "compare_models"):
+    for dag_id in ("generate_masks", "daily", "compare_models", "compare_taggers"):
         airflow.unpause(dag_id)
     if not all(map(is_published, bootstrapped)):
         progress.follow("generate_masks", airflow.trigger("generate_masks"), "history")

@@ -24,7 +24,7 @@ def order(dag):
 
 
 def test_the_dags_are_these_three(dags):
-    assert set(dags) == {"daily", "generate_masks", "compare_models"}
+    assert set(dags) == {"daily", "generate_masks", "compare_models", "compare_taggers"}
 
 
 def test_daily_makes_samples_masks_models_users_and_tags_in_order(dags):
@@ -44,9 +44,10 @@ def test_generate_masks_starts_with_the_samples(dags):
     assert order(dags["generate_masks"]) == {"build_samples": [], "generate_masks": ["build_samples"]}
 
 
-def test_compare_models_is_one_job(dags):
-    assert order(dags["compare_models"]) == {"compare_models": []}
-    assert dags["compare_models"].schedule is None  # by hand only
+@pytest.mark.parametrize("dag_id", ["compare_models", "compare_taggers"])
+def test_a_comparison_is_one_job(dags, dag_id):
+    assert order(dags[dag_id]) == {dag_id: []}
+    assert dags[dag_id].schedule is None  # by hand only
 
 
 def test_a_ranker_without_masks_has_no_mask_task():
@@ -58,7 +59,7 @@ def test_a_ranker_without_masks_has_no_mask_task():
     )
 
 
-@pytest.mark.parametrize("dag_id", ["daily", "generate_masks", "compare_models"])
+@pytest.mark.parametrize("dag_id", ["daily", "generate_masks", "compare_models", "compare_taggers"])
 def test_policy(dags, dag_id):
     dag = dags[dag_id]
     assert dag.max_active_runs == 1
@@ -189,11 +190,17 @@ def test_what_compare_models_cannot_do_is_refused_at_the_trigger(dags, typed):
         params_of(dags["compare_models"], typed)
 
 
-def test_every_ranker_of_conf_can_be_compared(dags):
+@pytest.mark.parametrize(("dag_id", "section"), [("compare_models", "ranker"), ("compare_taggers", "tagger")])
+def test_every_model_of_conf_can_be_compared_with_its_like(dags, dag_id, section):
+    from airflow.sdk.exceptions import ParamValidationError
+
     from conf.load import MODELS, load_model
 
-    names = sorted(path.stem for path in MODELS.glob("*.toml") if load_model(path.stem).section == "ranker")
-    assert params_of(dags["compare_models"], {"models": names})["models"] == names
+    sections = {path.stem: load_model(path.stem).section for path in MODELS.glob("*.toml")}
+    names = sorted(name for name in sections if sections[name] == section)
+    assert params_of(dags[dag_id], {"models": names})["models"] == names
+    with pytest.raises(ParamValidationError):
+        params_of(dags[dag_id], {"models": [next(name for name in sections if sections[name] != section)]})
 
 
 def test_each_value_typed_for_compare_models_is_one_argument(dags, monkeypatch):

@@ -7,7 +7,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from conf.load import load_settings
-from conf.models import Model, RankerModel
+from conf.models import Model, RankerModel, TaggerModel
 from etl.contract import columns_of, value_columns
 from tests.trainer.tables import START, sample_rows, sizes
 from trainer import checkpoint
@@ -84,7 +84,7 @@ def random_batch(settings) -> Batch:
     return Batch(torch.tensor(frame[columns_of(settings.features)].to_numpy("int64")), labels, {}, values)
 
 
-def masks_of(model: RankerModel, settings) -> dict[str, Mask] | None:
+def masks_of(model: RankerModel | TaggerModel, settings) -> dict[str, Mask] | None:
     """Different for every head, as pruned after random weights."""
     if not model.is_masked:
         return None

@@ -9,12 +9,11 @@ from pydantic import TypeAdapter, ValidationError
 from conf.load import load_model, load_settings
 from conf.models import Model, TaggerModel
 from tests.trainer.tables import START, publish_days, sizes
-from tests.trainer.test_combinations import random_batch, steps_saves_and_loads
+from tests.trainer.test_combinations import masks_of, random_batch, steps_saves_and_loads
 from trainer import mask_store
 from trainer.daily_run import open_run
-from trainer.mask import PRUNE, Mask
 from trainer.mask_generation import generate
-from trainer.model import build, mask_shapes
+from trainer.model import build
 from trainer.parts.cross import pairs_of_fields
 from trainer.train_day import train
 
@@ -91,17 +90,6 @@ def test_the_set_of_user_towers() -> None:
 def test_other_user_towers_are_refused_by_name(axes: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         declared(**axes)
-
-
-def masks_of(model: TaggerModel, settings) -> dict[str, Mask] | None:
-    if not model.is_masked:
-        return None
-    found = {}
-    for number, head in enumerate(model.heads):
-        random = torch.Generator().manual_seed(number)
-        weights = {name: torch.randn(shape, generator=random) for name, shape in mask_shapes(model, settings).items()}
-        found[head] = PRUNE[model.sharing](Mask.ones(weights), weights, 0.4)
-    return found
 
 
 @pytest.mark.parametrize("combination", ALLOWED, ids=lambda c: "-".join(map(str, c)))

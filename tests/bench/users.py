@@ -1,0 +1,68 @@
+"""Users tagged end to end: from raw rows to tags, profiles and audiences, with the time and memory of every job.
+
+    python -m tests.bench.users [--users 10000 100000 1000000] [--config conf/shop.toml]
+
+A simulated world of so many users in a lake of its own: samples of two days and a tagger trained on them, then all
+users. Half an hour for the three numbers, so it is no part of `make bench`. Memory as in tests/bench/demo.py.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date, timedelta
+
+import psutil
+
+from conf import cli
+from conf.load import load_settings
+from tests.bench.demo import PROJECT, Memory
+
+TAGGING = ("tagging.tag_users", "tagging.build_profiles", "tagging.build_audiences")
+
+
+def measured(module: str, arguments: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Seconds and peak GB (PSS) of a job; raises CalledProcessError when it fails."""
+    started = time.monotonic()
+    command = [sys.executable, "-m", module, *arguments]
+    with psutil.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL) as job:
+        memory = Memory(psutil.Process(job.pid))
+        memory.start()
+        code = job.wait()
+        memory.ended.set()
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+    return time.monotonic() - started, max(size for _, size in memory.samples) / 2**30
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--config", default="conf/shop.toml", help="a run file of a simulated world")
+    arguments = parser.parse_args()
+    first: date = load_settings(arguments.config).training.start
+    last = str(first + timedelta(days=1))
+    print("| users | job | seconds | µs a user | peak memory, GB |\n|---|---|---|---|---|")
+    for users in arguments.users:
+        with tempfile.TemporaryDirectory(prefix="sparsetag-users-") as root:
+            lake = {
+                "LAKE__ROOT": f"{root}/lake",
+                "TRACKING__URI": f"sqlite:///{root}/mlflow.db",
+                "SOURCE__USERS": users,
+            }
+            environment = {**os.environ, **{f"SPARSETAG_{name}": str(value) for name, value in lake.items()}}
+            for module, days in (
+                ("etl.build_samples", ["--from", str(first), "--to", last]),
+                ("trainer.train_day", ["--family", "tagger", "--day", last]),
+                ("etl.build_users", ["--day", last]),
+                *((module, ["--day", last]) for module in TAGGING),
+            ):
+                seconds, peak = measured(module, ["--config", arguments.config, *days], environment)
+                of_user = f"{1e6 * seconds / users:.0f}" if module in TAGGING else ""
+                print(f"| {users:,} | {module} | {seconds:.0f} | {of_user} | {peak:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    cli.run(main)
