@@ -36,7 +36,9 @@ class Calibration:
     cubic: float = 0.0
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """float32, any shape; in double precision between, so that rounding turns no two scores round."""
+        """float32, any shape. In double precision between: the last bit of a float32 sigmoid depends on the number's
+        place in its tensor, and a user's score for a tag has to be the same in every table.
+        """
         exact = logits.double()
         return torch.sigmoid(self.intercept + exact * (self.slope + self.cubic * exact * exact)).float()
 

@@ -1,6 +1,6 @@
 """Why a user has a tag, or has it not: what each expert adds to the score.
 
-    python -m tagging.explain --config conf/demo.toml --day 2026-01-07 --user u12 --tag tag3
+    python -m tagging.explain --config conf/demo.toml --day 2026-01-07 --user u12 --tag tag03
 
 By eq. 7 and 2 of MVKE the cosine is a sum over the task's experts: gate weight times the product of the expert's vector
 and the tag's, over their lengths. Prints the gate weights, those terms, their sum and the score that came of it.
