@@ -4,7 +4,7 @@
 | task | what it publishes |
 |---|---|
 | `build_samples` | `samples/dt=D`: impressions joined with what followed them, and `vocabulary/dt=D` |
-| `generate_masks` | `masks/ranker/<version>`: once; there already on every other day |
+| `generate_masks` | `masks/.../<version>`: once; there already on every other day |
 | `train_ranker`, `train_tagger` | `predictions/.../dt=D` made before the day is trained on, then `models/.../dt=D` |
 | `build_users` | `users/dt=D`: all users to tag |
 | `tag_users` | `user_tags/dt=D`: each user's best tags by interest and intention; `profile_diff/dt=D`: what changed |
@@ -66,6 +66,7 @@ with DAG(
     # what needs what, and no more: the two models train side by side, on a core each
     chain(build_samples, train_ranker)
     chain(build_samples, [train_tagger, build_users], tag_users, [build_profiles, build_audiences])
-    if masks_wanted(SETTINGS):
+    if wanted := masks_wanted(SETTINGS):
         generate_masks = JobOperator(task_id="generate_masks", module="trainer.generate_masks", arguments=common)
-        chain(build_samples, generate_masks, train_ranker)
+        trained = {"ranker": train_ranker, "tagger": train_tagger}
+        chain(build_samples, generate_masks, [trained[section] for section in wanted])

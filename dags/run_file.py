@@ -24,12 +24,14 @@ def models_of(section: str) -> list[str]:
     return [name for name in names if load_model(name).section == section]
 
 
-def masks_wanted(run: Settings) -> str | None:
-    """Version of the task masks that the ranker needs, which have to be found first; None: it needs none."""
-    model = load_model(run.ranker.model)
-    if not needs_masks(model):
-        return None
-    return mask_version(run.masks.version, model.masks, run.training.seed)
+def masks_wanted(run: Settings) -> dict[str, str]:
+    """Section (ranker, tagger) -> version of the task masks that its model needs, which have to be found first."""
+    models = [load_model(name) for name in (run.ranker.model, run.tagger.model)]
+    return {
+        model.section: mask_version(run.masks.version, model.masks, run.training.seed)
+        for model in models
+        if needs_masks(model)
+    }
 
 
 def validation_day(run: Settings) -> date:

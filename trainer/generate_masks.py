@@ -16,25 +16,28 @@ from etl.publish import is_published
 
 
 def main() -> None:
-    parser = cli.parser("Generate the task masks of sNET, once.")
+    parser = cli.parser("Generate task masks, once.")
     parser.add_argument("--model", help="model file in conf/models, without .toml; the run file's by default")
     arguments = parser.parse_args()
     settings = load_settings(arguments.config)
-    name = arguments.model or settings.ranker.model
-    model = model_for(settings, name)
-    if not needs_masks(model):
+    names = [arguments.model] if arguments.model else [settings.ranker.model, settings.tagger.model]
+    models = {name: model for name in names if needs_masks(model := model_for(settings, name))}
+    if not models:
         raise Refusal(
-            f"model '{name}' uses no masks", where="--model", remedy="choose one with sharing = 'sparse_weight'"
+            f"no masks are used by {' or '.join(names)}",
+            where="--model",
+            remedy="choose a model with sharing = 'sparse_weight'",
         )
-    version = mask_version(settings.masks.version, model.masks, settings.training.seed)
-    target = Paths(settings.lake.root).masks(model.section, version)
-    if is_published(target) and not arguments.force:
-        print(f"masks {version}: present in {target}, nothing to do", flush=True)
-        return
-    # imported late: every day but one finds the masks there, and PyTorch takes seconds to load
-    from trainer.mask_generation import generate
+    for name, model in models.items():
+        version = mask_version(settings.masks.version, model.masks, settings.training.seed)
+        target = Paths(settings.lake.root).masks(model.section, version)
+        if is_published(target) and not arguments.force:
+            print(f"masks {version}: present in {target}, nothing to do", flush=True)
+            continue
+        # imported late: every day but one finds the masks there, and PyTorch takes seconds to load
+        from trainer.mask_generation import generate
 
-    generate(settings, model, name)
+        generate(settings, model, name)
 
 
 if __name__ == "__main__":

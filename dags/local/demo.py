@@ -54,8 +54,7 @@ def _run(run_settings: Settings, days: list[date], served: Served) -> None:
     airflow = AirflowApi.log_in(served.airflow, USER, served.password)
     progress = Progress(airflow, served.services, HOME / "logs")
     bootstrapped = [paths.samples(day) for day in history]
-    if version := masks_wanted(run_settings):
-        bootstrapped.append(paths.masks("ranker", version))
+    bootstrapped += [paths.masks(section, version) for section, version in masks_wanted(run_settings).items()]
     for dag_id in ("generate_masks", "daily", "compare_models", "compare_taggers"):
         airflow.unpause(dag_id)
     if not all(map(is_published, bootstrapped)):

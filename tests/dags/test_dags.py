@@ -23,7 +23,7 @@ def order(dag):
     return {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks}
 
 
-def test_the_dags_are_these_three(dags):
+def test_the_dags_are_these(dags):
     assert set(dags) == {"daily", "generate_masks", "compare_models", "compare_taggers"}
 
 
@@ -48,6 +48,11 @@ def test_generate_masks_starts_with_the_samples(dags):
 def test_a_comparison_is_one_job(dags, dag_id):
     assert order(dags[dag_id]) == {dag_id: []}
     assert dags[dag_id].schedule is None  # by hand only
+
+
+def test_a_tagger_under_masks_waits_for_them_too():
+    script = "import dags.daily as d; print(sorted(d.dag.get_task('train_tagger').upstream_task_ids))"
+    assert _python(script, SPARSETAG_TAGGER__MODEL="two_tower_sparse") == "['build_samples', 'generate_masks']"
 
 
 def test_a_ranker_without_masks_has_no_mask_task():

@@ -120,7 +120,19 @@ def test_killed_in_the_middle_and_run_again_gives_the_same_bits(settings):
 
 def test_a_model_without_masks_is_refused(settings):
     done = job("trainer.generate_masks", "--model", "hard")
-    assert done.returncode == 2 and "'hard' uses no masks" in done.stderr
+    assert done.returncode == 2 and "no masks are used by hard" in done.stderr
+
+
+def test_masks_of_all_models_of_the_run_file_are_made(settings, monkeypatch):
+    publish_days(settings, 3, rows=200)
+    monkeypatch.setenv("SPARSETAG_RANKER__MODEL", "hard")
+    monkeypatch.setenv("SPARSETAG_TAGGER__MODEL", "two_tower_sparse")
+    made = job("trainer.generate_masks")
+    assert made.returncode == 0, made.stderr
+    assert "masks v1-two_tower: interest round 2 of 2" in made.stdout
+    masks, manifest = mask_store.read(settings.lake.root / "masks/tagger/v1-two_tower", remedy="")
+    assert set(masks) == {"interest", "intention"}
+    assert not (settings.lake.root / "masks/ranker").exists()
 
 
 def test_a_validation_day_of_one_class_is_refused_with_what_to_change(settings):
