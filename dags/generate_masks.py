@@ -4,7 +4,7 @@
 | task | what it publishes |
 |---|---|
 | `build_samples` | `samples/dt=D` of every day from `from_day` to `to_day`, in one Spark job |
-| `generate_masks` | `masks/.../<version>`, for models that use masks: LT4REC's Algorithm 1, a task's best pruning round |
+| `generate_masks` | `masks/.../<version>`, where models use them: LT4REC's Algorithm 1, a task's best pruning round |
 
 The params default to the days that the run file asks for: `[masks] train_days` days from `[training] start`, and
 the day after them, on which the rounds are compared. Finished rounds are kept: a repeated run goes on from there.

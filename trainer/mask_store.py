@@ -40,9 +40,7 @@ def read(published: Path, remedy: str) -> tuple[dict[str, Mask], dict[str, Any]]
 def load_for(settings: Settings, model: RankerModel | TaggerModel) -> dict[str, Mask]:
     """The published masks, checked against the model they are to be used with; raises Refusal."""
     where = folder(settings, model)
-    masks, _ = read(
-        where,
-        remedy="make them first: python -m trainer.generate_masks, with --model for one that the run file does not name",
-    )
+    remedy = "make them first: python -m trainer.generate_masks (--model: one that the run file does not name)"
+    masks, _ = read(where, remedy=remedy)
     check_architecture(masks, set(model.heads), mask_shapes(model, settings), where)
     return masks

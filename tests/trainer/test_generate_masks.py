@@ -130,7 +130,7 @@ def test_masks_of_all_models_of_the_run_file_are_made(settings, monkeypatch):
     made = job("trainer.generate_masks")
     assert made.returncode == 0, made.stderr
     assert "masks v1-two_tower: interest round 2 of 2" in made.stdout
-    masks, manifest = mask_store.read(settings.lake.root / "masks/tagger/v1-two_tower", remedy="")
+    masks, _ = mask_store.read(settings.lake.root / "masks/tagger/v1-two_tower", remedy="")
     assert set(masks) == {"interest", "intention"}
     assert not (settings.lake.root / "masks/ranker").exists()
 
