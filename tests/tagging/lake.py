@@ -27,7 +27,7 @@ USERS = 70
 TASKS = ("interest", "intention")
 USER_COLUMNS = columns_of(f for f in FEATURES if f.table == "users")
 # the log odds that the predictions of the lake came to, by task: intercept, slope, cubic
-TERMS = {"interest": (-0.5, 0.9, 0.7), "intention": (0.25, 0.5, 0.0)}
+TERMS = {"interest": (-0.5, 0.4, 0.02), "intention": (0.25, 0.3, 0.0)}
 
 
 def settings_in(root: Path, spark: Spark | None = None, **tagging: Any) -> Settings:
@@ -91,8 +91,8 @@ def make_model(settings: Settings, day: date, tagger: Tagger | None = None, tags
 
 
 def make_predictions(settings: Settings, day: date) -> None:
-    """Logits from -1 to 1, each with the share of positives that TERMS say; rows that do not count say the contrary."""
-    logits = np.linspace(-1, 1, 4001)
+    """Logits from -2 to 2, each with the share of positives that TERMS say; rows that do not count say the contrary."""
+    logits = np.linspace(-2, 2, 4001)
     frames = []
     for task, terms in TERMS.items():
         share = 1 / (1 + np.exp(-sum(term * logits**power for term, power in zip(terms, (0, 1, 3), strict=True))))
