@@ -26,6 +26,8 @@ ALWAYS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # batches big enough to amortise a look-up table
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+    # a larger table of the simulated world goes to the workers by way of a file instead of the query's plan
+    "spark.sql.execution.arrow.localRelationThreshold": "8MB",
     # with it a CSV row of too few or too many fields passes for a good one when columns are left out
     "spark.sql.csv.parser.columnPruning.enabled": "false",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",

@@ -3,8 +3,7 @@
     python -m tests.bench.users [--users 10000 100000 1000000] [--config conf/shop.toml]
 
 A simulated world of so many users in a lake of its own: samples of two days and a tagger trained on them, then all
-users. The world passes through Spark's driver, which gets 6 GB for it. Some ten minutes, so it is no part of `make
-bench`. Memory as in tests/bench/demo.py.
+users. Some ten minutes, so it is no part of `make bench`. Memory as in tests/bench/demo.py.
 """
 
 import argparse
