@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conf.settings import Tagging
 from etl.contract import samples_schema
 from tests.etl import runs
 
@@ -13,13 +14,19 @@ PAGE = (Path(__file__).parents[2] / "docs" / "your-data.md").read_text()
 EXAMPLES = [tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)]
 
 
-def test_the_page_has_its_three_examples_of_sources_and_one_of_labels():
-    assert [*map(sorted, EXAMPLES)] == [["labels"], ["features", "source"], ["source"], ["source"]]
+def test_the_page_has_its_three_examples_of_sources_and_one_of_labels_and_of_tagging():
+    assert [*map(sorted, EXAMPLES)] == [["labels"], ["features", "source"], ["source"], ["source"], ["tagging"]]
 
 
 def test_the_example_of_labels_loads(tmp_path):
     made = runs.simulated(tmp_path, world="shop", labels=EXAMPLES[0]["labels"])
     assert {"action_cart", "action_wish"} <= set(samples_schema(made))
+
+
+def test_the_example_of_tagging_loads():
+    made = Tagging.model_validate(EXAMPLES[-1]["tagging"])
+    assert made.retired == ["clearance"]
+    assert made.max_churn == Tagging().max_churn
 
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if "source" in example])
