@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 
 _SHADES = {"shared": "#2a7f62", "dead": "#d5d8dc"}
 MOST_FEATURES = 15
+_DASHES = ("-", "--", ":")
 _TASKS = ["#e6a817", "#7a4fa3", "#2f6db5", "#c4483f"]
 
 
@@ -111,8 +112,9 @@ def metric_by_group(
         known = {name: value for name, value in of_model.items() if value[0] is not None}
         places = [names.index(name) + 0.02 * (number - len(groups) / 2) for name in known]
         means, sds = ([value[n] or 0.0 for value in known.values()] for n in (0, 1))
-        style = {"color": "#c4483f", "linewidth": 2} if model == base else {"linewidth": 1}
-        axes.errorbar(places, means, yerr=sds, fmt="o-", capsize=2, markersize=3, label=model, **style)
+        line = {"color": "#c4483f", "linewidth": 2} if model == base else {"linewidth": 1}
+        dashes = _DASHES[number // 10 % len(_DASHES)]  # matplotlib has ten colours
+        axes.errorbar(places, means, yerr=sds, fmt="o", ls=dashes, capsize=2, markersize=3, label=model, **line)
     axes.set_xticks(range(len(names)), [name.replace(": ", "\n", 1) for name in names], fontsize=8)
     axes.set(title=f"{metric} by users' activity, mean ± sd over seeds")
     axes.grid(alpha=0.3)

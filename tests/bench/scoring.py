@@ -126,6 +126,9 @@ def main() -> None:
     add_threads(parser)
     arguments = parser.parse_args()
     users, tags = arguments.users, arguments.tags
+    # before there is anything here: a process starts with the peak of the one that it comes from
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        peaks = {count: pool.apply(peak_memory, (count, tags)) for count in (users, 2 * users)}
     with torch.inference_mode():
         tagger = random_tagger(tags)
         two_tower = export(random_tagger(tags, "two_tower"), range(2, tags + 2))
@@ -151,11 +154,8 @@ def main() -> None:
             for name, of in (("literal", LITERAL_USERS), ("model", MODEL_USERS)):
                 print(f"{f'cosines and best tags / {name}':48} {turns.ratio(name, 'scored', users / of):>28}")
     print(f"\nlargest difference to the model's scores {difference:.1e} ({CHECKED_USERS} users x {tags:,} tags)")
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        for count in (users, 2 * users):
-            print(
-                f"peak memory of scoring {count:,} users: {pool.apply(peak_memory, (count, tags)):.2f} GB", flush=True
-            )
+    for count, size in peaks.items():
+        print(f"peak memory of scoring {count:,} users: {size:.2f} GB")
 
 
 if __name__ == "__main__":
