@@ -1,5 +1,6 @@
 """What a model file (conf/models/<run>.toml) declares: one choice on every axis."""
 
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal, TypeGuard
 
 from pydantic import Field, model_validator
@@ -67,14 +68,14 @@ class Layers(ModelFile):
     optimiser: Optimiser = Optimiser()
 
     @property
+    @abstractmethod
     def heads(self) -> tuple[str, ...]:
         """Outputs of the network, in order."""
-        raise NotImplementedError  # every family says it for itself
 
     @property
+    @abstractmethod
     def kinds(self) -> tuple[str, ...]:
         """Kinds of action that are tasks of their own."""
-        raise NotImplementedError
 
     @property
     def is_masked(self) -> bool:

@@ -1,5 +1,6 @@
 """What training, prediction and checkpoints know of a model."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -20,7 +21,7 @@ class Predictor(Protocol):
         """head -> float32 [B], for the heads asked for."""
 
 
-class TaskModel(nn.Module):
+class TaskModel(nn.Module, ABC):
     """Logits by head; losses and probabilities live in trainer/objective.py."""
 
     heads: tuple[str, ...]
@@ -32,10 +33,10 @@ class TaskModel(nn.Module):
     def stepped(self) -> None:
         """Told after every step of training; for models that keep a mean of their weights."""
 
+    @abstractmethod
     def masked_weights(self) -> dict[str, Tensor]:
         """Layer -> the weights that task masks cover; only of models that are trained under masks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         """head -> float32 [B], for the heads asked for; raises KeyError on an unknown one."""
-        raise NotImplementedError  # every model says it for itself

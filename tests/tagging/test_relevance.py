@@ -53,12 +53,12 @@ def test_counts_of_other_users_and_unknown_tags_are_left_out() -> None:
 
 
 def test_baselines_by_hand() -> None:
-    """Before: tag 2 three times, 3 twice, 4 once. Today a (who had 4) deals with 3, and b, a new user, with 2.
+    """Before: tag 3 three times, 2 twice, 4 once. Today a (who had 4) deals with 2, and b, a new user, with 3.
 
-    Popularity puts 2, 3, 4 first: a finds hers second, b first. Her own counts put 4 first, then 2, 3 by popularity.
+    Popularity puts 3, 2, 4 first: a finds hers second, b first. Her own counts put 4 first, then 3, 2 by popularity.
     """
-    earlier = [{"interest": dealt([("x", 2), ("x", 2), ("y", 3)])}, {"interest": dealt([("y", 2), ("x", 3), ("a", 4)])}]
-    today = {"interest": dealt([("a", 3), ("b", 2)])}
+    earlier = [{"interest": dealt([("x", 3), ("x", 3), ("y", 2)])}, {"interest": dealt([("y", 3), ("x", 2), ("a", 4)])}]
+    today = {"interest": dealt([("a", 2), ("b", 3)])}
     found = dict(of_counts(earlier, today, [2, 3, 4]))
     assert found["popularity"]["interest"].ndcg[5] == pytest.approx(1 / math.log2(3) + 1)
     assert found["own_counts"]["interest"].ndcg[5] == pytest.approx(1 / math.log2(4) + 1)

@@ -1,5 +1,6 @@
 """User towers: a few vectors for a user, and how much each of them counts for a tag."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -12,7 +13,7 @@ from trainer.parts.mvke import VirtualKernelExperts
 from trainer.parts.sharing import HeadMasks, SparseSharing
 
 
-class UserTower(nn.Module):
+class UserTower(nn.Module, ABC):
     """Embedded user fields [B, F, E] and a head -> vectors [B, K, D]. `count`: how many it has for all heads together.
 
     The user's vector for a tag is their sum, weighted by a gate that is the same for all users.
@@ -20,17 +21,17 @@ class UserTower(nn.Module):
 
     count: int
 
+    @abstractmethod
     def gate(self, tags: Tensor, head: str) -> Tensor:
         """Tag vectors [T, D] -> weights [T, K], each row sums to 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def places(self, head: str) -> list[int]:
         """Which of the `count` vectors the head's K are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def masked_weights(self) -> dict[str, Tensor]:
         """As TaskModel's."""
-        raise NotImplementedError
 
 
 class OneVector(UserTower):
