@@ -1,6 +1,8 @@
 """How the demo talks to Airflow when Airflow stumbles, over real HTTP."""
 
+import json
 import threading
+from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -13,12 +15,11 @@ from dags.local.airflow_api import AirflowApi
 def stumbling():
     """(api, statuses to answer with before all is well, requests seen)"""
     statuses: list[int] = []
-    seen: list[str] = []
+    seen: list[tuple[str, bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self):
-            seen.append(self.command)
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            seen.append((self.command, self.rfile.read(int(self.headers.get("Content-Length") or 0))))
             self.send_response(statuses.pop(0) if statuses else 200)
             self.end_headers()
             self.wfile.write(b'{"state": "success"}')
@@ -39,15 +40,27 @@ def test_a_question_is_asked_again_when_the_server_fails(stumbling):
     api, statuses, seen = stumbling
     statuses += [500, 503]
     assert api.state("daily", "run") == "success"
-    assert seen == ["GET"] * 3
+    assert [method for method, _ in seen] == ["GET"] * 3
 
 
-def test_what_must_not_happen_twice_is_not_tried_again(stumbling):
+def test_a_run_is_asked_for_again_under_the_same_id_and_so_started_once(stumbling):
     api, statuses, seen = stumbling
-    statuses += [500]
-    with pytest.raises(Refusal, match="Airflow answered 500"):
-        api.call("POST", "/api/v2/dags/daily/dagRuns", {})
-    assert seen == ["POST"]
+    statuses += [503, 500, 409]
+    run_id = api.trigger("daily")
+    assert [method for method, _ in seen] == ["POST"] * 3
+    assert {json.loads(body)["dag_run_id"] for _, body in seen} == {run_id}
+
+
+def test_two_runs_are_two(stumbling):
+    api, _, _ = stumbling
+    assert api.trigger("daily") != api.trigger("daily")
+
+
+def test_a_backfill_is_asked_for_again_when_the_database_is_locked(stumbling):
+    api, statuses, seen = stumbling
+    statuses += [503, 409]
+    api.backfill("daily", date(2026, 1, 7), date(2026, 1, 9))
+    assert [method for method, _ in seen] == ["POST"] * 2
 
 
 def test_a_refused_question_is_not_asked_again(stumbling):
@@ -55,7 +68,7 @@ def test_a_refused_question_is_not_asked_again(stumbling):
     statuses += [403]
     with pytest.raises(Refusal, match=r"GET /api/v2/dags/daily/dagRuns/run: .*403"):
         api.state("daily", "run")
-    assert seen == ["GET"]
+    assert [method for method, _ in seen] == ["GET"]
 
 
 def test_an_accepted_status_is_no_answer(stumbling):
