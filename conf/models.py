@@ -211,6 +211,13 @@ class TaggerModel(Layers):
     )
     output_dim: int = Field(32, ge=1, description="D, width of user and tag vectors")
     scale: Literal["one", "learned"] = Field("one", description="p = sigmoid(scale * cos), eq. 2; one as in the paper")
+    drawn: float = Field(
+        0.0,
+        ge=0,
+        exclude_if=_not_chosen,
+        description="tags drawn at random for each row, learnt as if nothing had come of them (MVKE section 5.1, step"
+        " 2); 0: a score says what comes of what is shown; above 0: more and more also what is shown",
+    )
 
     @property
     def heads(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@
 
 As trainer.compare_models: what is published already is left alone. AUC and GAUC are of the next-day predictions; hit
 rate and nDCG are of each user's best tags by the model of the day before, against what the user dealt with that day
-(tagging/relevance.py). Two plain baselines are held beside: the tags most popular so far, and the user's own counts.
+(tagging/relevance.py). Plain baselines are held beside: the tags most popular so far, the user's own counts, and both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,7 +100,7 @@ def _baselines(
     for day in days:
         tags = list(vocabulary.values(paths, day - STEP, settings.tagger.tag_feature))
         earlier = [dealt[before] for before in cli.days(settings.training.start, day - STEP)]
-        for name, found in relevance.of_counts(earlier, dealt[day], tags):
+        for name, found in relevance.of_counts(earlier, dealt[day], tags).items():
             by_name.setdefault(name, []).append(found)
     return {name: _pooled(of_days) for name, of_days in by_name.items()}
 

@@ -4,7 +4,7 @@ A tag is relevant for a user, a day and a task when an impression of that day, o
 task's label: interest: it was clicked; intention: it converted. Users without any relevant tag have no say.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -24,6 +24,7 @@ from trainer.reader import read
 from trainer.task import Task
 
 AT = (5, 10)
+PRIOR = 30  # chosen on KuaiRand's days before the reported ones, of 1, 3, 10, 30, 100
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,13 @@ def of_tagger(export: Export, dealt: Mapping[str, Dealt]) -> dict[str, Quality]:
 
 def of_counts(
     earlier: Sequence[Mapping[str, Dealt]], dealt: Mapping[str, Dealt], tag_ids: Sequence[int]
-) -> Iterator[tuple[str, dict[str, Quality]]]:
-    """What many teams use: the tags that all users dealt with most, and those that the user did.
+) -> dict[str, dict[str, Quality]]:
+    """What needs no model: the tags that all users dealt with most on earlier days, those that the user did, or both.
 
-    `popularity`: of all users on the days before. `own_counts`: the user's own on these days, ties by popularity.
+    `popularity`; `own_counts`, ties by popularity; `both_counts`: the user's own and the popularity, PRIOR counts
+    shared among the tags, which is what is known of the user's tags when everybody's are a Dirichlet prior.
     """
-    popular, own = {}, {}
+    found: dict[str, dict[str, Quality]] = {"popularity": {}, "own_counts": {}, "both_counts": {}}
     for task, today in dealt.items():
         relevant = today.counts(today.users, tag_ids) > 0
         of_all = torch.zeros(len(tag_ids))
@@ -149,9 +151,12 @@ def of_counts(
                 np.bincount(day[task].tag, minlength=max(tag_ids, default=0) + 1)[list(tag_ids)]
             ).float()
             counts += day[task].counts(today.users, tag_ids)
-        k = min(max(AT), len(tag_ids))
-        everybody = of_all.expand(len(today.users), -1)
-        popular[task] = quality(best(everybody.contiguous(), k)[1], relevant)
-        own[task] = quality(best(counts + everybody / (2 * of_all.sum().clamp(min=1)), k)[1], relevant)
-    yield "popularity", popular
-    yield "own_counts", own
+        popularity = (of_all / of_all.sum().clamp(min=1)).expand(len(today.users), -1)
+        orders = {
+            "popularity": popularity.contiguous(),
+            "own_counts": counts + popularity / 2,  # below every difference of counts
+            "both_counts": counts + PRIOR * popularity,
+        }
+        for name, order in orders.items():
+            found[name][task] = quality(best(order, min(max(AT), len(tag_ids)))[1], relevant)
+    return found

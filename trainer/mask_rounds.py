@@ -25,7 +25,7 @@ from trainer.objective import apart
 from trainer.optimiser import TaskOptimiser
 from trainer.predict import metrics_by_task, predict
 from trainer.reader import Waiting, read, value_statistics
-from trainer.seeding import seed_of
+from trainer.seeding import generator, seed_of
 from trainer.task import Task
 
 
@@ -127,7 +127,8 @@ class Pruning:
                 shuffle_seed=seed,
                 waiting=waiting,
             )
-            train_pass(network, adam, groups, objective.steps, self.model.optimiser.batch_size, where, waiting)
+            examples = network.examples(groups, generator(settings.training.seed, "examples", day))
+            train_pass(network, adam, examples, objective.steps, self.model.optimiser.batch_size, where, waiting)
         validation = self.paths.samples(self.validation_day)
         metrics = metrics_by_task(predict(network.eval(), objective, validation, settings.features, where))
         if metrics[task.name][task.metric] is None:

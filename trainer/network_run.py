@@ -18,7 +18,7 @@ from trainer.model import build
 from trainer.objective import objective_of
 from trainer.optimiser import TaskOptimiser
 from trainer.reader import Waiting, read, value_statistics
-from trainer.seeding import seed_of
+from trainer.seeding import generator, seed_of
 from trainer.task_model import TaskModel
 
 
@@ -63,7 +63,8 @@ class NetworkRun(DailyRun):
             shuffle_seed=seed_of(settings.training.seed, "rows", day),
             waiting=waiting,
         )
-        done = train_pass(model, adam, rows, steps, self.model.optimiser.batch_size, self.device, waiting)
+        examples = model.examples(rows, generator(settings.training.seed, "examples", day))
+        done = train_pass(model, adam, examples, steps, self.model.optimiser.batch_size, self.device, waiting)
         parent = None if first else identity(self.paths.model(self.family, self.name, day - STEP))
         return Learnt(
             model=model,

@@ -1,6 +1,6 @@
 """The tagger: a user tower and a tag tower, for interest (click), intention (conversion after a click) and others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -12,6 +12,7 @@ from conf.models import TaggerModel
 from conf.settings import Feature, Settings
 from etl.contract import PADDING, columns_of, feature_columns
 from trainer.batch import Batch
+from trainer.drawn import with_drawn
 from trainer.mask import Mask
 from trainer.parts.embedding import Embedding
 from trainer.parts.mvke import ProductGate, VirtualKernelExperts, VirtualKernelGate
@@ -49,12 +50,19 @@ class Tagger(TaskModel):
     tag_columns: Tensor
 
     def __init__(
-        self, heads: Sequence[str], towers: Mapping[str, TwoTowers], features: Sequence[Feature], tag: Feature
+        self,
+        heads: Sequence[str],
+        towers: Mapping[str, TwoTowers],
+        features: Sequence[Feature],
+        tag: Feature,
+        drawn: float = 0.0,
     ) -> None:
+        """drawn: tags drawn for each row while training, see trainer/drawn.py."""
         super().__init__()
+        self.drawn = drawn
         self.heads = tuple(heads)
         self.towers = nn.ModuleDict(towers)
-        self._tag_length = tag.length
+        self._tag = tag
         columns = columns_of(features)
         users = columns_of(feature for feature in features if feature.table == "users")
         self.register_buffer("user_columns", _positions(users, columns), persistent=False)
@@ -66,6 +74,12 @@ class Tagger(TaskModel):
     def of(self, head: str) -> TwoTowers:
         """The towers that serve a head."""
         return cast(TwoTowers, self.towers[head if head in self.towers else SHARED])
+
+    def examples(self, groups: Iterable[Batch], random: torch.Generator) -> Iterable[Batch]:
+        if not self.drawn:
+            return groups
+        tags = self.of(self.heads[0]).tag_embedding.sizes[self._tag.name]
+        return with_drawn(groups, self.tag_columns.tolist(), tags, self.drawn, random)
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         """Each [B]: scale * cos(E_u for the row's tags, E_T), eq. 7 and 2."""
@@ -106,7 +120,7 @@ class Tagger(TaskModel):
 
     def single_tags(self, ids: Tensor) -> Tensor:
         """Tag ids [T] -> ids [T, length] of items that carry just that one tag (eq. 3)."""
-        alone = torch.full((len(ids), self._tag_length), PADDING, dtype=torch.int64, device=ids.device)
+        alone = torch.full((len(ids), self._tag.length), PADDING, dtype=torch.int64, device=ids.device)
         alone[:, 0] = ids
         return alone
 
@@ -129,8 +143,8 @@ def build(
 
     if model.sharing == "single":
         apart = {head: towers([head], seed_of(seed, "tagger of one task", head)) for head in model.heads}
-        return Tagger(model.heads, apart, settings.features, tag)
-    return Tagger(model.heads, {SHARED: towers(model.heads, seed)}, settings.features, tag)
+        return Tagger(model.heads, apart, settings.features, tag, model.drawn)
+    return Tagger(model.heads, {SHARED: towers(model.heads, seed)}, settings.features, tag, model.drawn)
 
 
 def _user_tower(

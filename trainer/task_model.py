@@ -1,9 +1,10 @@
 """What training, prediction and checkpoints know of a model."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from trainer.batch import Batch
@@ -29,6 +30,10 @@ class TaskModel(nn.Module, ABC):
 
     def scale(self, statistics: Statistics) -> None:
         """Takes mean and deviation of the numeric features, once, before the first day; most models need none."""
+
+    def examples(self, groups: Iterable[Batch], random: torch.Generator) -> Iterable[Batch]:
+        """What it learns from when it is given these rows; the rows themselves for most models."""
+        return groups
 
     def stepped(self) -> None:
         """Told after every step of training; for models that keep a mean of their weights."""
