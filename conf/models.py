@@ -216,7 +216,7 @@ class TaggerModel(Layers):
         ge=0,
         exclude_if=_not_chosen,
         description="tags drawn at random for each row, learnt as if nothing had come of them (MVKE section 5.1, step"
-        " 2); 0: a score says what comes of what is shown; above 0: more and more also what is shown",
+        " 2); 0: a score says what comes of what is shown; above 0: more and more also what will be shown",
     )
 
     @property

@@ -12,7 +12,7 @@ from trainer.model import build
 RUN_FILES = {"demo.toml", "kuairand.toml", "shop.toml"}
 TAGGERS = {
     "mvke", "mvke_st", "mvke_sparse", "two_tower", "two_tower_hard", "two_tower_moe", "two_tower_mmoe", "two_tower_cgc",
-    "two_tower_sparse", "two_tower_drawn", "mvke_drawn", "mvke_k4", "mvke_k7", "mvke_k10",
+    "two_tower_sparse", "two_tower_drawn", "two_tower_hard_drawn", "mvke_drawn", "mvke_k4", "mvke_k7", "mvke_k10",
 }  # fmt: skip
 MODEL_FILES = TAGGERS | {
     "single", "hard", "sparse_weight", "s_neuron", "s_weight_taskbalance", "s_weight_gradientconflict",

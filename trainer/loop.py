@@ -33,8 +33,12 @@ def train_pass(
     batch_size: int,
     device: torch.device,
     waiting: Waiting,
+    random: torch.Generator,
 ) -> Pass:
-    """Trains on step batches; a step's heads see the network under their own masks (Algorithm 1, lines 12 to 17)."""
+    """Trains on step batches; a step's heads see the network under their own masks (Algorithm 1, lines 12 to 17).
+
+    random: what models draw while they learn is drawn from it.
+    """
     done = Pass(batches={step.name: 0 for step in steps})
     sums = {step.name: torch.zeros((), device=device) for step in steps}
     started = time.perf_counter()
@@ -42,7 +46,7 @@ def train_pass(
     for step, batch in task_batches(_counted(groups, done), steps, batch_size):
         batch = batch.to(device)
         optimiser.zero_grad()
-        loss = step.loss(model.logits(batch, step.heads), batch)
+        loss = step.loss(model.logits(batch, step.heads), batch) + model.own_loss(batch, step.heads, random)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step(step.name)
         model.stepped()

@@ -127,8 +127,8 @@ class Pruning:
                 shuffle_seed=seed,
                 waiting=waiting,
             )
-            examples = network.examples(groups, generator(settings.training.seed, "examples", day))
-            train_pass(network, adam, examples, objective.steps, self.model.optimiser.batch_size, where, waiting)
+            random = generator(settings.training.seed, "drawn", day)
+            train_pass(network, adam, groups, objective.steps, self.model.optimiser.batch_size, where, waiting, random)
         validation = self.paths.samples(self.validation_day)
         metrics = metrics_by_task(predict(network.eval(), objective, validation, settings.features, where))
         if metrics[task.name][task.metric] is None:

@@ -63,8 +63,8 @@ class NetworkRun(DailyRun):
             shuffle_seed=seed_of(settings.training.seed, "rows", day),
             waiting=waiting,
         )
-        examples = model.examples(rows, generator(settings.training.seed, "examples", day))
-        done = train_pass(model, adam, examples, steps, self.model.optimiser.batch_size, self.device, waiting)
+        random = generator(settings.training.seed, "drawn", day)
+        done = train_pass(model, adam, rows, steps, self.model.optimiser.batch_size, self.device, waiting, random)
         parent = None if first else identity(self.paths.model(self.family, self.name, day - STEP))
         return Learnt(
             model=model,

@@ -1,18 +1,18 @@
 """The tagger: a user tower and a tag tower, for interest (click), intention (conversion after a click) and others."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from conf.models import TaggerModel
 from conf.settings import Feature, Settings
-from etl.contract import PADDING, columns_of, feature_columns
+from etl.contract import FIRST_VALUE, PADDING, columns_of, feature_columns
 from trainer.batch import Batch
-from trainer.drawn import with_drawn
 from trainer.mask import Mask
 from trainer.parts.embedding import Embedding
 from trainer.parts.mvke import ProductGate, VirtualKernelExperts, VirtualKernelGate
@@ -23,6 +23,7 @@ from trainer.seeding import seed_of
 from trainer.task_model import TaskModel
 
 SHARED = "shared"
+DRAWN_AT_ONCE = 64  # tags for a batch
 
 
 class TwoTowers(nn.Module):
@@ -57,7 +58,7 @@ class Tagger(TaskModel):
         tag: Feature,
         drawn: float = 0.0,
     ) -> None:
-        """drawn: tags drawn for each row while training, see trainer/drawn.py."""
+        """drawn: see own_loss."""
         super().__init__()
         self.drawn = drawn
         self.heads = tuple(heads)
@@ -75,11 +76,25 @@ class Tagger(TaskModel):
         """The towers that serve a head."""
         return cast(TwoTowers, self.towers[head if head in self.towers else SHARED])
 
-    def examples(self, groups: Iterable[Batch], random: torch.Generator) -> Iterable[Batch]:
-        if not self.drawn:
-            return groups
-        tags = self.of(self.heads[0]).tag_embedding.sizes[self._tag.name]
-        return with_drawn(groups, self.tag_columns.tolist(), tags, self.drawn, random)
+    def own_loss(self, batch: Batch, heads: Sequence[str], random: torch.Generator) -> Tensor | float:
+        """Of tags drawn at random, each as often as any other, nothing comes for the users of the batch.
+
+        As if each row came with `drawn` more of its user and a drawn tag, labelled 0 (MVKE section 5.1, step 2). All
+        users of a batch get the same tags, so that every tower runs once for many pairs.
+        """
+        known = self.of(self.heads[0]).tag_embedding.sizes[self._tag.name] - FIRST_VALUE
+        if not self.drawn or not known:
+            return 0.0
+        tags = FIRST_VALUE + torch.randperm(known, generator=random)[:DRAWN_AT_ONCE].to(batch.ids.device)
+        users = batch.ids[:, self.user_columns]
+        return self.drawn * torch.stack([F.softplus(self.all_pairs(users, tags, head)).mean() for head in heads]).sum()
+
+    def all_pairs(self, users: Tensor, tags: Tensor, head: str) -> Tensor:
+        """Ids of user features [U, C_users] and tag ids [T] -> logits [U, T], each as `logits` of that single tag."""
+        vectors = self.tag_vectors(self.single_tags(tags), head)
+        mixed = torch.einsum("tk,ukd->utd", self.gate(vectors, head), self.user_vectors(users, head))
+        logits: Tensor = self.of(head).score(mixed, vectors)
+        return logits
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         """Each [B]: scale * cos(E_u for the row's tags, E_T), eq. 7 and 2."""

@@ -1,7 +1,7 @@
 """What training, prediction and checkpoints know of a model."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -31,9 +31,9 @@ class TaskModel(nn.Module, ABC):
     def scale(self, statistics: Statistics) -> None:
         """Takes mean and deviation of the numeric features, once, before the first day; most models need none."""
 
-    def examples(self, groups: Iterable[Batch], random: torch.Generator) -> Iterable[Batch]:
-        """What it learns from when it is given these rows; the rows themselves for most models."""
-        return groups
+    def own_loss(self, batch: Batch, heads: Sequence[str], random: torch.Generator) -> Tensor | float:
+        """What it learns beside the labels of a batch, added to the loss of the step; nothing for most models."""
+        return 0.0
 
     def stepped(self) -> None:
         """Told after every step of training; for models that keep a mean of their weights."""

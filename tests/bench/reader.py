@@ -67,7 +67,7 @@ def trained(folder: Path, settings: Settings, model: RankerModel) -> Pass:
     optimiser = TaskOptimiser(network, [step.name for step in steps], model.optimiser)
     waiting = Waiting()
     rows = read(folder, settings.features, shuffle_seed=1, waiting=waiting)
-    return train_pass(network, optimiser, rows, steps, model.optimiser.batch_size, where, waiting)
+    return train_pass(network, optimiser, rows, steps, model.optimiser.batch_size, where, waiting, torch.Generator())
 
 
 def main() -> None:

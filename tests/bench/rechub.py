@@ -74,7 +74,7 @@ class Ours:
         labels = self.objective.label_columns
         rows = read(self.folder, self.settings.features, labels=labels, shuffle_seed=1, waiting=waiting)
         steps, where = self.objective.steps, torch.device("cpu")
-        train_pass(self.network, self.optimiser, rows, steps, self.batch_size, where, waiting)
+        train_pass(self.network, self.optimiser, rows, steps, self.batch_size, where, waiting, torch.Generator())
 
     def infer(self) -> None:
         self.network.eval()

@@ -91,7 +91,7 @@ def test_every_batch_of_a_pass_counts_in_the_mean():
     rows = Batch(torch.tensor([[3, 2]] * 5), ones, {}, torch.zeros(5, 0))
     steps = apart((CTR,)).steps
     adam = TaskOptimiser(model, ["ctr"], Optimiser())
-    train_pass(model, adam, [rows], steps, batch_size=2, device=torch.device("cpu"), waiting=Waiting())
+    train_pass(model, adam, [rows], steps, 2, torch.device("cpu"), Waiting(), torch.Generator())
     assert model.mean.n_averaged == 3
 
 

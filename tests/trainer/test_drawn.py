@@ -1,128 +1,105 @@
-"""Tags drawn for a row, as rows that nothing came of."""
+"""Tags drawn for the users of a batch, as rows that nothing came of."""
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from conf.load import load_model, load_settings
 from etl.contract import columns_of
-from tests.trainer.tables import publish_days
+from tests.trainer.tables import START, publish_days, sample_rows, write_samples
 from tests.trainer.test_train_day import bits
 from trainer.batch import Batch
 from trainer.daily_run import open_run
-from trainer.drawn import ROWS, with_drawn
 from trainer.mask_rounds import Pruning
 from trainer.model import build
 from trainer.objective import tagging_heads
+from trainer.tagger import Tagger
 from trainer.train_day import train
 
-TAGS = [1, 2]  # columns of ids; a user in column 0
+SETTINGS = load_settings("conf/demo.toml")
+HEADS = ("interest", "intention")
 
 
-def rows(count: int) -> Batch:
-    """Row n is of user n, with tags 2 and 3; every other one clicked, and those converted."""
-    clicked = (torch.arange(count) % 2).float()
-    labels = {"click": clicked, "click_defined": torch.ones(count), "converted": clicked, "conversion_defined": clicked}
-    ids = torch.stack([torch.arange(count), torch.full((count,), 2), torch.full((count,), 3)], dim=1)
-    return Batch(ids, labels, {}, ids[:, :1].float())
+def tagger(drawn: float, tags: int = 9, name: str = "mvke") -> Tagger:
+    """With random tables, and so many ids of tags, the two reserved ones counted."""
+    sizes = {feature.name: 9 + len(feature.boundaries) for feature in SETTINGS.features} | {"tag": tags}
+    built = build(load_model(name).model_copy(update={"drawn": drawn}), SETTINGS, sizes)
+    with torch.no_grad():
+        for table in (p for n, p in built.named_parameters() if n.endswith(".table")):
+            table.normal_(generator=torch.Generator().manual_seed(1))
+    return built
 
 
-def mixed(batch: Batch, per_row: float, tags: int = 6, seed: int = 0) -> list[Batch]:
-    return list(with_drawn([batch], TAGS, tags, per_row, torch.Generator().manual_seed(seed)))
+def batch(rows: int = 5) -> Batch:
+    random = torch.Generator().manual_seed(2)
+    ids = torch.randint(1, 9, (rows, len(columns_of(SETTINGS.features))), generator=random)
+    return Batch(ids, {}, {}, torch.zeros(rows, 0))
 
 
-def drawn_of(batch: Batch) -> torch.Tensor:
-    return batch.ids[:, 2] == 0  # a single tag and padding
+def own_loss(model: Tagger, rows: Batch, heads: tuple[str, ...] = ("interest",), seed: int = 0) -> torch.Tensor:
+    return model.own_loss(rows, heads, torch.Generator().manual_seed(seed))
 
 
-def test_every_row_stays_and_brings_its_copies():
-    (found,) = mixed(rows(100), 2)
-    drawn = drawn_of(found)
-    assert sorted(found.ids[~drawn, 0].tolist()) == list(range(100))
-    assert sorted(found.ids[drawn, 0].tolist()) == sorted([*range(100)] * 2)
-    kept = found.rows(~drawn)
-    assert torch.equal(kept.labels["click"], (kept.ids[:, 0] % 2).float())
-    assert torch.equal(found.values, found.ids[:, :1].float())
+@pytest.mark.parametrize("name", ["mvke", "two_tower", "two_tower_hard"])
+@pytest.mark.parametrize("heads", [("interest",), HEADS])
+def test_it_is_the_loss_of_rows_with_each_tag_alone_and_label_0(name, heads):
+    """7 tags are known: all are drawn. The reference goes through the logits of such rows, one tag after the other."""
+    model, rows = tagger(2.5, name=name), batch()
+    losses = []
+    for head in heads:
+        for tag in range(2, 9):
+            ids = rows.ids.clone()
+            ids[:, model.tag_columns] = torch.tensor([tag] + [0] * (len(model.tag_columns) - 1))
+            logits = model.logits(Batch(ids, {}, {}, rows.values), [head])[head]
+            losses.append(F.binary_cross_entropy_with_logits(logits, torch.zeros(len(rows))))
+    wanted = 2.5 * torch.stack(losses).mean() * len(heads)
+    torch.testing.assert_close(own_loss(model, rows, heads), wanted)
 
 
-def test_nothing_came_of_a_copy_and_it_counts_for_the_tasks_of_its_row():
-    (found,) = mixed(rows(100), 2)
-    copies = found.rows(drawn_of(found))
-    assert copies.labels["click"].sum() == copies.labels["converted"].sum() == 0
-    assert copies.labels["click_defined"].all()
-    assert torch.equal(copies.labels["conversion_defined"], (copies.ids[:, 0] % 2).float())
-
-
-def test_each_known_tag_is_drawn_as_often():
-    """2 to 5 of 6 ids: 8,000 draws, 2,000 each with a standard deviation of 39."""
-    (found,) = mixed(rows(2000), 4)
-    counts = torch.bincount(found.ids[drawn_of(found), 1], minlength=6)
+def test_of_many_tags_some_are_drawn_each_as_often_as_any_other(monkeypatch):
+    """200 known tags, 64 a batch: in 500 batches 160 times each, with a standard deviation of 10."""
+    model, drawn = tagger(1.0, tags=202), []
+    monkeypatch.setattr(model, "all_pairs", lambda users, tags, head: drawn.append(tags) or torch.zeros(1, 1))
+    random = torch.Generator().manual_seed(0)
+    for _ in range(500):
+        model.own_loss(batch(), ("interest",), random)
+    assert all(len(set(tags.tolist())) == 64 for tags in drawn)
+    counts = torch.bincount(torch.cat(drawn), minlength=202)
     assert counts[:2].sum() == 0
-    assert counts[2:].tolist() == pytest.approx([2000] * 4, abs=160)
+    assert counts[2:].tolist() == pytest.approx([160] * 200, abs=45)
 
 
-def test_a_part_of_a_copy_is_a_chance():
-    (found,) = mixed(rows(4000), 1.25)
-    copies = torch.bincount(found.ids[drawn_of(found), 0], minlength=4000)
-    assert set(copies.tolist()) == {1, 2}
-    assert copies.float().mean().item() == pytest.approx(1.25, abs=0.03)
+def test_what_is_drawn_depends_on_the_seed_alone():
+    model = tagger(1.0, tags=202)
+    assert own_loss(model, batch()) == own_loss(model, batch())
+    assert own_loss(model, batch()) != own_loss(model, batch(), seed=1)
 
 
-def test_copies_are_mixed_with_the_rows_block_by_block():
-    """So that a batch holds both, and memory does not grow with a row group."""
-    found = mixed(rows(ROWS + 10), 1)
-    assert [len(block) for block in found] == [2 * ROWS, 20]
-    first = drawn_of(found[0])[:ROWS].float().mean().item()
-    assert first == pytest.approx(0.5, abs=0.05)
-
-
-def test_the_same_seed_draws_the_same():
-    assert torch.equal(mixed(rows(50), 1)[0].ids, mixed(rows(50), 1)[0].ids)
-    assert not torch.equal(mixed(rows(50), 1)[0].ids, mixed(rows(50), 1, seed=1)[0].ids)
-
-
-def test_nothing_is_drawn_while_no_tag_is_known():
-    (found,) = mixed(rows(10), 3, tags=2)
-    assert len(found) == 10
-
-
-def test_a_tagger_draws_from_the_tags_of_its_vocabulary():
-    settings = load_settings("conf/demo.toml")
-    sizes = {feature.name: 9 + len(feature.boundaries) for feature in settings.features}
-    model = load_model("mvke_drawn").model_copy(update={"drawn": 50.0})
-    tagger = build(model, settings, sizes)
-    batch = Batch(torch.full((4, len(columns_of(settings.features))), 8), {}, {}, torch.zeros(4, 0))
-    (found,) = tagger.examples([batch], torch.Generator().manual_seed(0))
-    tags = list(tagging_heads(model, settings)[0].needs_value)
-    assert set(found.ids[:, tags[0]].tolist()) == {2, 3, 4, 5, 6, 7, 8}
-    others = [column for column in range(found.ids.shape[1]) if column not in tags]
-    assert (found.ids[:, others] == 8).all()
-
-
-def test_without_it_a_tagger_learns_from_the_rows_alone():
-    settings = load_settings("conf/demo.toml")
-    sizes = {feature.name: 9 + len(feature.boundaries) for feature in settings.features}
-    groups = [rows(3)]
-    assert build(load_model("mvke"), settings, sizes).examples(groups, torch.Generator()) is groups
-
-
-def test_a_model_is_known_by_it_only_when_it_has_it():
-    """So that models that were trained before there was this choice are still those of their files."""
-    assert "drawn" not in load_model("mvke").model_dump()
-    assert load_model("mvke_drawn").model_dump()["drawn"] == 3
+def test_nothing_is_drawn_without_it_or_while_no_tag_is_known():
+    assert own_loss(tagger(0.0), batch()) == 0
+    assert own_loss(tagger(3.0, tags=2), batch()) == 0
 
 
 def test_a_day_is_learnt_with_what_is_drawn_and_the_same_every_time(settings):
-    (day,) = publish_days(settings, 1)
-    run = open_run(settings, "tagger", "mvke_drawn")
-    train(run, day)
-    before, found = bits(run.paths.model("tagger", "mvke_drawn", day)), run.load(day)
-    plain = open_run(settings, "tagger", "mvke")
-    train(plain, day)
-    assert found.manifest["batches"]["interest"] == pytest.approx(
-        4 * plain.load(day).manifest["batches"]["interest"], abs=3
-    )
-    train(run, day)
-    assert bits(run.paths.model("tagger", "mvke_drawn", day)) == before
+    """Tags that nobody was shown score low; and a second run of the day gives the same bits."""
+    frame = sample_rows(settings, START, 1200)
+    tags = [column for column in frame if column.startswith("f_tag")]
+    shown = frame[(frame[tags] < 4).all(axis=1)]
+    write_samples(settings, START, shown)
+    of_users = torch.from_numpy(shown[columns_of(f for f in settings.features if f.table == "users")].to_numpy())
+    mean = {}
+    for name in ("mvke", "mvke_drawn"):
+        run = open_run(settings, "tagger", name)
+        train(run, START)
+        before, model = bits(run.paths.model("tagger", name, START)), run.restored(START)
+        last = model.of("interest").tag_embedding.sizes["tag"]
+        assert last > 5
+        pairs = model.all_pairs(of_users.long(), torch.arange(2, last), "interest").mean(0).tolist()
+        mean[name] = (sum(pairs[:2]) / 2, sum(pairs[2:]) / (last - 4))
+        train(run, START)
+        assert bits(run.paths.model("tagger", name, START)) == before
+    (seen, unseen), (seen_drawn, unseen_drawn) = mean["mvke"], mean["mvke_drawn"]
+    assert seen_drawn - unseen_drawn > seen - unseen + 0.2
 
 
 def test_masks_are_found_with_what_is_drawn(settings):
@@ -134,3 +111,9 @@ def test_masks_are_found_with_what_is_drawn(settings):
         for model in (sparse, sparse.model_copy(update={"drawn": 3.0}))
     ]
     assert not torch.equal(*masks)
+
+
+def test_a_model_is_known_by_it_only_when_it_has_it():
+    """So that models that were trained before there was this choice are still those of their files."""
+    assert "drawn" not in load_model("mvke").model_dump()
+    assert load_model("mvke_drawn").model_dump()["drawn"] > 0

@@ -41,6 +41,6 @@ class CosineScore(nn.Module):
         return torch.ones(()) if self.log_scale is None else self.log_scale.exp()
 
     def forward(self, users: Tensor, tags: Tensor) -> Tensor:
-        """[B, D] and [B, D] -> [B]; a zero vector on either side gives 0, not NaN."""
+        """[..., D] and [..., D] -> [...]; a zero vector on either side gives 0, not NaN."""
         cosine = F.cosine_similarity(users, tags, dim=-1)
         return cosine if self.log_scale is None else self.scale() * cosine
