@@ -7,9 +7,9 @@
 | `generate_masks` | `masks/.../<version>`: once; there already on every other day |
 | `train_ranker`, `train_tagger` | `predictions/.../dt=D` made before the day is trained on, then `models/.../dt=D` |
 | `build_users` | `users/dt=D`: all users to tag |
-| `tag_users` | `user_tags/dt=D`: each user's best tags by interest and intention; `profile_diff/dt=D`: what changed |
-| `build_profiles` | `profiles/dt=D`: both lists of a user in one row |
-| `build_audiences` | `audience/dt=D`: for each tag the users to target |
+| `tag_users` | `user_tags/dt=D`: each user's best tags by interest and intention |
+| | `profiles/dt=D`: both lists of a user in one row; `audience/dt=D`: for each tag the users to target |
+| | `profile_diff/dt=D`: what changed since the day before |
 
 Days run in order and one at a time, since every model starts from the one of the day before. A day that is
 published is left alone, so a cleared or repeated run continues where it stopped. A refused input (exit code 2)
@@ -60,12 +60,10 @@ with DAG(
     )
     build_users = JobOperator(task_id="build_users", module="etl.build_users", arguments=of_day)
     tag_users = JobOperator(task_id="tag_users", module="tagging.tag_users", arguments=of_day)
-    build_profiles = JobOperator(task_id="build_profiles", module="tagging.build_profiles", arguments=of_day)
-    build_audiences = JobOperator(task_id="build_audiences", module="tagging.build_audiences", arguments=of_day)
 
     # what needs what, and no more: the two models train side by side, on a core each
     chain(build_samples, train_ranker)
-    chain(build_samples, [train_tagger, build_users], tag_users, [build_profiles, build_audiences])
+    chain(build_samples, [train_tagger, build_users], tag_users)
     if wanted := masks_wanted(SETTINGS):
         generate_masks = JobOperator(task_id="generate_masks", module="trainer.generate_masks", arguments=common)
         trained = {"ranker": train_ranker, "tagger": train_tagger}

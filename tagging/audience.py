@@ -4,65 +4,45 @@ The workers write the pairs of their block that score enough, a batch at a time;
 bounded by a batch of users x tags, and by what Spark sorts at once, whatever the audiences come to.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import torch
-from pyspark.broadcast import Broadcast
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from torch import Tensor
 
 from etl import parquet
 from etl.contract import AUDIENCE
-from tagging.blocks import OfBlock, file_of, sorted_users
-from tagging.calibration import Calibration
-from tagging.export import Export
-from tagging.score import above
 
 SCHEMA = pyarrow.schema([("tag", pyarrow.string()), ("user_id", pyarrow.string()), ("score", pyarrow.float32())])
-# of a block and task; reached: users who are in any audience; tag_users: users by tag, in the order of Export.tag_ids
-SUMMARY = "task string, users bigint, reached bigint, tag_users array<bigint>"
 
 
-@dataclass(frozen=True)
-class Work:
-    """As tagging.profile.Work. from_score: task -> the least score of an audience."""
+class Pairs:
+    """The file of a block's pairs of one task that score enough, in no order that matters.
 
-    export: Export
-    tags: list[str]
-    columns: list[str]
-    folders: dict[str, Path]
-    calibrations: dict[str, Calibration]
-    from_score: dict[str, float]
+    names: of the block's users, in order. tags: of Export.tag_ids.
+    """
 
+    def __init__(self, path: Path, names: pyarrow.StringArray, tags: pyarrow.StringArray) -> None:
+        self.names, self.tags = names, tags
+        self.file = pyarrow.parquet.ParquetWriter(path, SCHEMA)
+        self.counts, self.reached = np.zeros(len(tags), dtype=np.int64), 0
 
-def worker(work: "Broadcast[Work]") -> OfBlock:
-    """The function for tagging.blocks.over_blocks: users -> SUMMARY, a row a task."""
+    def add(self, user: Tensor, tag: Tensor, score: Tensor) -> None:
+        """Pairs of some users, all pairs of a user at once, as tagging.score.Scores.above has them."""
+        columns = [self.tags.take(tag.numpy()), self.names.take(user.numpy()), pyarrow.array(score.numpy())]
+        self.file.write_table(pyarrow.table(columns, schema=SCHEMA))
+        self.counts += np.bincount(tag.numpy(), minlength=len(self.tags))
+        self.reached += len(torch.unique_consecutive(user))
 
-    def find(key: tuple[pyarrow.Scalar, ...], users: pyarrow.Table) -> pyarrow.Table:
-        torch.set_num_threads(1)  # Spark keeps every core busy with a worker of its own
-        return find_block(work.value, key[0].as_py(), users)
-
-    return find
-
-
-def find_block(work: Work, block: int, users: pyarrow.Table) -> pyarrow.Table:
-    """Writes the pairs of one block that score enough, in no order that matters."""
-    names, ids = sorted_users(users, work.columns)
-    tags, summaries = pyarrow.array(work.tags), []
-    for task, folder in work.folders.items():
-        counts, reached = np.zeros(len(work.tags), dtype=np.int64), 0
-        with pyarrow.parquet.ParquetWriter(folder / file_of(block), SCHEMA) as file:
-            for user, tag, score in above(work.export, ids, task, work.from_score[task], work.calibrations[task]):
-                columns = [tags.take(tag.numpy()), names.take(user.numpy()), pyarrow.array(score.numpy())]
-                file.write_table(pyarrow.table([pyarrow.array(c) for c in columns], schema=SCHEMA))
-                counts += np.bincount(tag.numpy(), minlength=len(work.tags))
-                reached += len(torch.unique_consecutive(user))
-        summaries.append({"task": task, "users": len(ids), "reached": reached, "tag_users": counts.tolist()})
-    return pyarrow.Table.from_pylist(summaries)
+    def close(self) -> dict[str, Any]:
+        """What is said of it. reached: users in any audience; tag_users: users by tag, in the order of the tags."""
+        self.file.close()
+        return {"reached": self.reached, "tag_users": self.counts.tolist()}
 
 
 def files_of(sizes: dict[str, int]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The pictures of a tagging."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,13 +20,15 @@ def tag_popularity(popular: Mapping[str, Sequence[tuple[str, int]]], users: int)
     return figure
 
 
-def audience_sizes(sizes: Mapping[str, Mapping[str, int]], from_score: Mapping[str, float]) -> Figure:
-    """Task -> tag -> users of its audience; the largest MOST_TAGS."""
+def audience_sizes(manifests: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Task -> manifest of its audiences; users of the largest MOST_TAGS."""
+    sizes = {task: {tag: of["users"] for tag, of in m["audiences"].items()} for task, m in manifests.items()}
     shown = {task: sorted(of_task.items(), key=lambda entry: -entry[1])[:MOST_TAGS] for task, of_task in sizes.items()}
     figure, places = _a_column_a_task(shown)
     for axes, (task, tags) in zip(places, shown.items(), strict=True):
         _bars(axes, [tag for tag, _ in tags], [count for _, count in tags], _BARS)
-        axes.set(title=f"{task}: the largest audiences", xlabel=f"users who score {from_score[task]:g} or more")
+        least = manifests[task]["from_score"]
+        axes.set(title=f"{task}: the largest audiences", xlabel=f"users who score {least:g} or more")
     return figure
 
 

@@ -1,7 +1,7 @@
 """All users against all tags: the best tags of each user, and all that reach a score."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -25,6 +25,35 @@ class TopTags:
     tag: Tensor
     rank: Tensor
     score: Tensor
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Some users against all tags: cosines [U, T], which lie in memory that the next ones take; see `scored`.
+
+    first: the place of the first of them among the users given.
+    """
+
+    first: int
+    cosines: Tensor
+    scale: float
+    calibration: Calibration
+
+    def top(self, top_k: int, min_score: float) -> TopTags:
+        """The best tags of each user: at most top_k, none below min_score.
+
+        Best by the cosine, so that the order does not depend on the calibration.
+        """
+        cosine, tag = best(self.cosines, top_k)
+        score = self.calibration(self.scale * cosine)
+        user, place = (score >= min_score).nonzero(as_tuple=True)
+        return TopTags(user + self.first, tag[user, place], place + 1, score[user, place])
+
+    def above(self, min_score: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Every pair that scores min_score or more: user, tag and score as in TopTags."""
+        score = self.calibration(self.scale * self.cosines)
+        user, tag = (score >= min_score).nonzero(as_tuple=True)
+        return user + self.first, tag, score[user, tag]
 
 
 class Space:
@@ -56,35 +85,17 @@ def cosines(vectors: Tensor, matrices: TaskMatrices, space: Space | None = None)
     return dots.div_(norms.clamp_(min=SMALLEST_NORM**2).sqrt_())
 
 
-def top_tags(
-    export: Export, ids: Tensor, task: str, top_k: int, min_score: float, calibration: Calibration = RAW
-) -> TopTags:
-    """The best tags of the users with these feature ids [U, C_users]: at most top_k each, none below min_score.
-
-    Best by the cosine, so that the order does not depend on the calibration.
-    """
-    scale, parts = export.tasks[task].scale, []
-    for start, all_tags in _in_batches(export, ids, task):
-        cosine, tag = best(all_tags, top_k)
-        score = calibration(scale * cosine)
-        user, place = (score >= min_score).nonzero(as_tuple=True)
-        parts.append(TopTags(user + start, tag[user, place], place + 1, score[user, place]))
-    return TopTags(*(torch.cat([getattr(p, f) for p in parts]) for f in ("user", "tag", "rank", "score")))
+def top_tags(export: Export, ids: Tensor, task: str, top_k: int, min_score: float) -> TopTags:
+    """The best tags of the users with these feature ids [U, C_users], uncalibrated; see Scores.top."""
+    return joined([scores.top(top_k, min_score) for scores in scored(export, ids, task)])
 
 
-def above(
-    export: Export, ids: Tensor, task: str, min_score: float, calibration: Calibration
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Every pair that scores min_score or more, a batch of users at a time: user, tag and score as in TopTags."""
-    scale = export.tasks[task].scale
-    for start, all_tags in _in_batches(export, ids, task):
-        score = calibration(scale * all_tags)
-        user, tag = (score >= min_score).nonzero(as_tuple=True)
-        yield user + start, tag, score[user, tag]
+def joined(parts: Sequence[TopTags]) -> TopTags:
+    return TopTags(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(TopTags)))
 
 
-def _in_batches(export: Export, ids: Tensor, task: str) -> Iterator[tuple[int, Tensor]]:
-    """The first user of each batch, and the batch's cosines with all tags, which are gone with the next one."""
+def scored(export: Export, ids: Tensor, task: str, calibration: Calibration = RAW) -> Iterator[Scores]:
+    """The users with these feature ids [U, C_users], a batch at a time; one batch is gone with the next."""
     matrices = export.tasks[task]
     batch = max(1, min(USERS, CELLS // len(export.tag_ids)))
     space = Space(min(batch, len(ids)), len(export.tag_ids))
@@ -92,7 +103,7 @@ def _in_batches(export: Export, ids: Tensor, task: str) -> Iterator[tuple[int, T
         with torch.inference_mode():
             vectors = export.tagger.user_vectors(ids[start : start + batch], task)
             found = cosines(vectors, matrices, space)
-        yield start, found
+        yield Scores(start, found, matrices.scale, calibration)
 
 
 def best(values: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -1,38 +1,47 @@
-"""JOB: the tags of all users for one day, by interest and by intention.
+"""JOB: the tags of all users for one day, by interest and by intention, and what is made of them.
 
     python -m tagging.tag_users --config conf/demo.toml --day 2026-01-07
 
 Every user of users/dt=D against every tag of vocabulary/dt=D that has an id and is not retired, with the tagger
-models/tagger/<run>/dt=D; the best [tagging] top_k of each user go to user_tags/dt=D/task=T, their scores calibrated.
+models/tagger/<run>/dt=D. One pass over the scores makes three tables:
+
+- user_tags/dt=D/task=T: the best [tagging] top_k of each user, their scores calibrated;
+- profiles/dt=D: one row for each user, with the tags of all tasks (MVKE section 3.2). known_features = 0 says that
+  nothing is known of a user: the tags are those of an unknown user, the same for all of them;
+- audience/dt=D/task=T: for each tag everybody who scores [tagging] audience or more, also where the tag is not among
+  the user's best, in order of tag and best score; a tag lies in one file, which the manifest names.
+
 What changed since the day before goes to profile_diff/dt=D; a day that changes too much ([tagging] max_churn,
 min_coverage_ratio) is refused, and nothing of it published.
 """
 
-import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import SparkSession
 
 from conf import cli
 from conf.load import load_settings
+from conf.paths import Paths
 from conf.refusal import Refusal
 from conf.settings import Settings
-from etl.contract import PROFILE_DIFF
-from etl.publish import is_published, publish, publish_staged, read_manifest, write_manifest
+from etl import parquet
+from etl.contract import PROFILE_DIFF, feature_columns
+from etl.publish import fresh, is_published, publish, publish_staged, write_manifest
 from etl.session import session
-from tagging import blocks, changes
-from tagging.figures import MOST_TAGS
+from tagging import audience, blocks, changes, manifests
+from tagging.block import Folders, Work, worker
 from tagging.inputs import Inputs, opened
-from tagging.profile import SUMMARY, Work, worker
-from tagging.tag_log import day_of_tags
+from tagging.tag_log import Manifests, day_of_tags
 from trainer.daily_run import open_run
 from trainer.family import DailyRun
+
+FROM_SCORE = 0.5  # of an audience, where [tagging] audience does not name the task
 
 
 def main() -> None:
@@ -42,93 +51,133 @@ def main() -> None:
     tag_users(load_settings(arguments.config), arguments.day, force=arguments.force)
 
 
+@dataclass(frozen=True)
+class Tables:
+    """Where a day's tables lie, or are filled; user_tags and audience by task."""
+
+    user_tags: dict[str, Path]
+    profiles: Path
+    audience: dict[str, Path]
+
+    @property
+    def all(self) -> list[Path]:
+        return [*self.user_tags.values(), self.profiles, *self.audience.values()]
+
+    @classmethod
+    def of(cls, day: date, tasks: Iterable[str], paths: Paths) -> "Tables":
+        audience = {task: paths.audience(day, task) for task in tasks}
+        return cls({task: paths.user_tags(day, task) for task in tasks}, paths.profiles(day), audience)
+
+    def staged(self, paths: Paths) -> "Tables":
+        def all_of(tables: Mapping[str, Path]) -> dict[str, Path]:
+            return {task: paths.staging(target) for task, target in tables.items()}
+
+        return Tables(all_of(self.user_tags), paths.staging(self.profiles), all_of(self.audience))
+
+
 def tag_users(settings: Settings, day: date, *, force: bool) -> None:
-    """Scores, compares, logs, publishes; a task whose tags are there already is left as it is unless forced."""
+    """Scores, compares, logs, publishes; a day all of which is there is left as it is unless forced."""
     run = open_run(settings, "tagger")
-    paths = run.paths
-    targets = {task: paths.user_tags(day, task) for task in run.objective.head_names}
-    todo = [task for task, target in targets.items() if force or not is_published(target)]
-    manifests = {task: read_manifest(targets[task], remedy="") for task in targets if task not in todo}
-    for task in manifests:
-        print(f"user_tags {day} {task}: present in {targets[task]}, nothing to do", flush=True)
-    if not todo and is_published(paths.profile_diff(day)):
+    paths, from_score = run.paths, _from_scores(run)
+    tables = Tables.of(day, from_score, paths)
+    if not force and all(map(is_published, [*tables.all, paths.profile_diff(day)])):
+        where = next(iter(tables.user_tags.values())).parent
+        print(f"user_tags {day}: present in {where}, and what is made of them, nothing to do", flush=True)
         return
-    inputs = opened(run, day) if todo else None
-    lie = {**targets, **{task: paths.staging(targets[task]) for task in todo}}
-    notes = paths.staging(paths.user_tags(day, "notes"))
+    inputs, staged = opened(run, day), tables.staged(paths)
+    folders = Folders(
+        tags={task: folder.resolve() for task, folder in staged.user_tags.items()},
+        pairs={task: folder.with_name(f"{folder.name}.pairs").resolve() for task, folder in staged.audience.items()},
+        profiles=staged.profiles.resolve(),
+        notes=paths.staging(paths.user_tags(day, "notes")).resolve(),
+    )
     if force:
-        shutil.rmtree(notes, ignore_errors=True)
+        shutil.rmtree(folders.notes, ignore_errors=True)
     with session(settings.spark) as spark:
-        if inputs:
-            manifests |= _score(spark, inputs, {task: lie[task] for task in todo}, notes)
-        diff, by_tag = _compare(spark, run, day, lie)
-    with day_of_tags(run, day, {task: manifests[task] for task in targets}, diff, by_tag) as tracked:
+        said = _score(spark, inputs, from_score, folders)
+        made = _put_together(spark, inputs, from_score, said, folders, staged)
+        diff, by_tag = _compare(spark, run, day, staged.user_tags)
+    with day_of_tags(inputs, made, diff, by_tag) as tracked:
         if too_much := changes.reasons(settings, diff):
             tracked.params({"refused": "; ".join(too_much)})
             raise changes.refusal(day, too_much)
-    shutil.rmtree(notes, ignore_errors=True)
-    for task in todo:
-        publish_staged(paths, lie[task], targets[task])
-        print(f"user_tags {day} {task}: {_sentence(manifests[task])}", flush=True)
+    for target, staging in zip(tables.all, staged.all, strict=True):
+        publish_staged(paths, staging, target)
+    for folder in (folders.notes, *folders.pairs.values()):
+        shutil.rmtree(folder, ignore_errors=True)
     content = {"day": str(day), "tasks": diff}
     publish(paths, paths.profile_diff(day), lambda staging: changes.write(staging, by_tag, content))
+    _say(made)
 
 
-def _score(spark: SparkSession, inputs: Inputs, staged: Mapping[str, Path], notes: Path) -> dict[str, dict[str, Any]]:
-    """Fills the staging folders, block by block; returns their manifests. Blocks that are noted are not done again."""
-    settings, day = inputs.run.settings, inputs.day
-    number = blocks.count(inputs.users)
-    said = {
-        "run": inputs.run.name,
+def _from_scores(run: DailyRun) -> dict[str, float]:
+    named, tasks = run.settings.tagging.audience, run.objective.head_names
+    if unknown := sorted(set(named) - set(tasks)):
+        raise Refusal(
+            f"the tagger has no task '{unknown[0]}'",
+            where="[tagging] audience",
+            remedy=f"choose from: {', '.join(tasks)}",
+        )
+    return {task: named.get(task, FROM_SCORE) for task in tasks}
+
+
+def _score(spark: SparkSession, inputs: Inputs, from_score: dict[str, float], folders: Folders) -> list[dict[str, Any]]:
+    """Fills the workers' folders, block by block; what is said of each. Blocks that are noted are not done again."""
+    settings, number = inputs.run.settings, blocks.count(inputs.users)
+    depends_on = {
+        **manifests.of_inputs(inputs),
         "top_k": settings.tagging.top_k,
         "min_score": settings.tagging.min_score,
-        "made_from": inputs.made_from,
-        "blocks": number,
+        "from_score": from_score,
     }
-    done = blocks.resumed(notes, staged.values(), {**said, "tasks": list(staged)})
+    done = blocks.resumed(folders.notes, folders.all, depends_on)
     print(
-        f"user_tags {day}: {inputs.users:,} users x {len(inputs.tags):,} tags, {', '.join(staged)}"
+        f"user_tags {inputs.day}: {inputs.users:,} users x {len(inputs.tags):,} tags, {', '.join(from_score)}"
         f"{f'; {done} of {number} blocks are done' if done else ''}",
         flush=True,
     )
     work = Work(
         export=inputs.export(),
         tags=list(inputs.tags.values()),
-        columns=inputs.columns,
-        folders={task: staging.resolve() for task, staging in staged.items()},
-        notes=notes.resolve(),
+        features=[feature_columns(f) for f in settings.features if f.table == "users"],
+        folders=folders,
         calibrations=inputs.calibrations,
         top_k=settings.tagging.top_k,
         min_score=settings.tagging.min_score,
+        from_score=from_score,
     )
     spread = worker(spark.sparkContext.broadcast(work))
-    found = blocks.over_blocks(spark, settings, inputs.folder, number, spread, SUMMARY)
-    summaries = found.orderBy("task", "name").collect()
-    manifests = {}
-    for task, staging in staged.items():
-        manifests[task] = {
-            "day": str(day),
-            "task": task,
-            **said,
-            "calibration": inputs.calibration_notes[task],
-            **_figures([s for s in summaries if s["task"] == task], work.tags),
-        }
-        if manifests[task]["users"] != inputs.users:
-            raise Refusal(
-                f"{manifests[task]['users']} users were scored, not {inputs.users}",
-                where=inputs.folder,
-                remedy="run again",
-            )
-        write_manifest(staging, manifests[task])
-    return manifests
+    return blocks.over_blocks(spark, settings, inputs.folder, number, spread)
+
+
+def _put_together(
+    spark: SparkSession,
+    inputs: Inputs,
+    from_score: Mapping[str, float],
+    said: list[dict[str, Any]],
+    folders: Folders,
+    staged: Tables,
+) -> Manifests:
+    """Sorts the pairs into audiences, and writes the manifests of all tables."""
+    made = Manifests({}, manifests.of_profiles(inputs, said), {})
+    for task, least in from_score.items():
+        made.user_tags[task] = manifests.of_user_tags(inputs, said, task)
+        numbers, folder = audience.files_of(manifests.sizes(inputs, said, task)), fresh(staged.audience[task])
+        audience.sort_by_tag(spark, folders.pairs[task], numbers, folder.resolve())
+        files = parquet.described(folder)
+        made.audience[task] = manifests.of_audience(inputs, said, task, least, numbers, files)
+        write_manifest(staged.user_tags[task], made.user_tags[task])
+        write_manifest(folder, made.audience[task])
+    write_manifest(staged.profiles, made.profiles)
+    return made
 
 
 def _compare(
-    spark: SparkSession, run: DailyRun, day: date, lie: Mapping[str, Path]
+    spark: SparkSession, run: DailyRun, day: date, staged: Mapping[str, Path]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """By task, what changed since it was tagged last; and the rows of profile_diff. lie: where a task's tags are."""
+    """By task, what changed since it was tagged last; and the rows of profile_diff."""
     diff, rows = {}, []
-    for task, now in lie.items():
+    for task, now in staged.items():
         before = changes.last_tagged(run.settings, day, task)
         if before is None:
             print(f"profile_diff {day} {task}: no tags before, nothing to compare with", flush=True)
@@ -149,31 +198,15 @@ def _compare(
     return diff, pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=list(PROFILE_DIFF))
 
 
-def _figures(files: Sequence[Row], tags: Sequence[str]) -> dict[str, Any]:
-    """What a task's files come to. coverage: share of users with a tag; tags_per_user and scores: over those."""
-    users, tagged, rows = (sum(f[name] for f in files) for name in ("users", "tagged", "rows"))
-    counts = np.sum([f["tag_users"] for f in files], axis=0)
-    order = np.argsort(-counts, kind="stable")[:MOST_TAGS]
-    return {
-        "users": users,
-        "users_tagged": tagged,
-        "rows": rows,
-        "tags": len(tags),
-        "tags_in_use": int((counts > 0).sum()),
-        "coverage": tagged / users,
-        "tags_per_user": rows / max(tagged, 1),
-        "mean_score": math.fsum(f["score_sum"] for f in files) / max(rows, 1),
-        "mean_top_score": math.fsum(f["top_score_sum"] for f in files) / max(tagged, 1),
-        "popular": [[tags[n], int(counts[n])] for n in order if counts[n] > 0],
-        "files": [{"name": f["name"], "rows": f["rows"], "sha256": f["sha256"]} for f in files],
-    }
-
-
-def _sentence(manifest: dict[str, Any]) -> str:
-    return (
-        f"{manifest['rows']:,} rows, {manifest['tags_per_user']:.1f} tags a user, {manifest['coverage']:.1%} of "
-        f"{manifest['users']:,} users, mean score {manifest['mean_score']:.3f}"
-    )
+def _say(made: Manifests) -> None:
+    for task, tags in made.user_tags.items():
+        reached = made.audience[task]
+        print(
+            f"user_tags {tags['day']} {task}: {tags['rows']:,} rows, {tags['tags_per_user']:.1f} tags a user, "
+            f"{tags['coverage']:.1%} of {tags['users']:,} users, mean score {tags['mean_score']:.3f}; audience: "
+            f"{reached['rows']:,} rows, {reached['reached']:,} users score {reached['from_score']:g} or more",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -54,8 +54,7 @@ def lake(tmp_path_factory):
         job("trainer.train_day", "--family", "ranker", "--day", str(LAST))
         job("trainer.train_day", "--family", "tagger", "--day", str(LAST))
         job("etl.build_users", "--day", str(LAST))
-        for module in ("tag_users", "build_profiles", "build_audiences"):
-            job(f"tagging.{module}", "--day", str(LAST))
+        job("tagging.tag_users", "--day", str(LAST))
         yield load_settings(CONFIG)
 
 

@@ -35,8 +35,6 @@ def test_daily_makes_samples_masks_models_users_and_tags_in_order(dags):
         "train_tagger": ["build_samples"],
         "build_users": ["build_samples"],
         "tag_users": ["build_users", "train_tagger"],
-        "build_profiles": ["tag_users"],
-        "build_audiences": ["tag_users"],
     }
 
 
@@ -58,10 +56,7 @@ def test_a_tagger_under_masks_waits_for_them_too():
 def test_a_ranker_without_masks_has_no_mask_task():
     script = "import dags.daily as d; print(sorted(d.dag.task_ids))"
     said = _python(script, SPARSETAG_RANKER__MODEL="single")
-    assert said == (
-        "['build_audiences', 'build_profiles', 'build_samples', 'build_users', 'tag_users', 'train_ranker',"
-        " 'train_tagger']"
-    )
+    assert said == "['build_samples', 'build_users', 'tag_users', 'train_ranker', 'train_tagger']"
 
 
 @pytest.mark.parametrize("dag_id", ["daily", "generate_masks", "compare_models", "compare_taggers"])
@@ -106,7 +101,7 @@ def test_a_closed_data_set_has_a_run_for_each_of_its_days_and_none_today(dags):
 
 def test_a_run_triggered_after_the_last_day_has_tasks(dags):
     # Airflow leaves out the tasks of a run whose logical date lies after an end date, and calls the run succeeded
-    assert [dags["daily"].end_date, *(task.end_date for task in dags["daily"].tasks)] == [None] * 9
+    assert [dags["daily"].end_date, *(task.end_date for task in dags["daily"].tasks)] == [None] * 7
 
 
 def test_parsing_is_quick_and_imports_nothing_heavy():

@@ -17,7 +17,7 @@ from conf.settings import Settings, Tagging
 from etl.publish import publish, read_manifest, write_manifest
 from tagging import changes
 from tagging import tag_users as job
-from tagging.profile import SCHEMA
+from tagging.user_tags import SCHEMA
 from tests.kill import killed
 from tests.tagging.lake import (
     DAY,
@@ -181,12 +181,12 @@ def tag_next(root: Path) -> None:
 
 
 def test_killed_before_the_diff_and_run_again_it_is_there(spark: SparkSession, tmp_path: Path) -> None:
-    """Killed when both tables of NEXT were published: only what is missing is made."""
+    """Killed when all tables of NEXT were published."""
     settings = make_lake(tmp_path, max_churn=1.0)
     job.tag_users(settings, DAY, force=False)
     make_next_day(settings)
     paths = Paths(settings.lake.root)
-    killed(tag_next, tmp_path, "tagging.tag_users:publish_staged", 2)
+    killed(tag_next, tmp_path, "tagging.tag_users:publish_staged", 5)
     tags = hashes(paths.root / "user_tags")
     assert len([name for name in tags if f"dt={NEXT}" in name and name.endswith("parquet")]) == 2
     assert not paths.profile_diff(NEXT).exists()

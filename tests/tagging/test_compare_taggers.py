@@ -27,13 +27,13 @@ def job(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     main()
 
 
-def test_taggers_are_trained_compared_with_two_baselines_published_and_logged(settings, monkeypatch, capsys) -> None:
+def test_taggers_are_trained_compared_with_baselines_published_and_logged(settings, monkeypatch, capsys) -> None:
     publish_days(settings, 4, rows=800)
     job(monkeypatch, "--models", "mvke", "--seeds", "2")
     folder = Paths(settings.lake.root).comparison("taggers")
     found = json.loads((folder / "comparison.json").read_text())
     assert list(found["models"]) == ["two_tower", "mvke"]
-    assert set(found["baselines"]) == {"popularity", "own_counts"}
+    assert set(found["baselines"]) == {"popularity", "own_counts", "both_counts"}
     for of_model in found["models"].values():
         for task in ("interest", "intention"):
             assert of_model["spreads"][f"{task}_auc"]["sd"] > 0

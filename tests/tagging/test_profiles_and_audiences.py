@@ -1,6 +1,5 @@
 """What is made of the tags: a profile a user, an audience a tag."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,10 @@ from pyspark.sql import SparkSession
 from conf.load import load_settings
 from conf.paths import Paths
 from conf.refusal import Refusal
-from conf.settings import Settings, Spark
+from conf.settings import Settings
 from etl import parquet
-from etl.publish import MANIFEST, read_manifest
+from etl.publish import file_hash, read_manifest
 from tagging import audience, blocks
-from tagging.build_audiences import build_audiences
-from tagging.build_profiles import build_profiles
 from tagging.calibration import Calibration
 from tagging.tag_users import tag_users
 from tests.kill import killed
@@ -29,7 +26,6 @@ from tests.tagging.lake import (
     USERS,
     hashes,
     make_lake,
-    make_model,
     settings_in,
     table,
     user_ids,
@@ -41,34 +37,20 @@ CHANGES: dict[str, Any] = {"min_score": 0.49, "audience": {"interest": 0.4, "int
 NAMES = [f"tag {n}" for n in TAGS]
 
 
-def in_small_blocks(job: Callable[..., None], settings: Settings, **options: Any) -> None:
+def tag(root: Path, **options: Any) -> None:
+    """The job on the lake at `root`, its users in five blocks, files of audiences small."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_USERS", 16)
         patch.setattr(parquet, "ROWS_A_FILE", 100)
-        job(settings, DAY, **{"force": False, **options})
-
-
-def profiles(root: Path) -> None:
-    in_small_blocks(build_profiles, settings_in(root, **CHANGES))
-
-
-def audiences(root: Path) -> None:
-    in_small_blocks(build_audiences, settings_in(root, **CHANGES))
-
-
-def tagged_lake(root: Path) -> Settings:
-    settings = make_lake(root, **CHANGES)
-    in_small_blocks(tag_users, settings)
-    return settings
+        tag_users(settings_in(root, **CHANGES), DAY, **{"force": False, **options})
 
 
 @pytest.fixture(scope="module")
 def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A lake after the three jobs."""
+    """A lake after the job."""
     root = tmp_path_factory.mktemp("products")
-    settings = tagged_lake(root)
-    profiles(root)
-    audiences(root)
+    settings = make_lake(root, **CHANGES)
+    tag(root)
     return settings
 
 
@@ -96,6 +78,8 @@ def test_profiles_have_one_list_of_tag_and_score_a_task(lake: Settings) -> None:
         ] * 2
     manifest = read_manifest(folder, remedy="")
     assert (manifest["rows"], manifest["users_without_features"]) == (USERS, 1)
+    for entry in manifest["files"]:
+        assert file_hash(folder / entry["name"]) == entry["sha256"]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -152,10 +136,8 @@ def test_files_are_filled_in_the_order_of_the_tags(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("partitions", [1, 4])
 def test_same_bytes_for_any_partitioning(lake: Settings, spark: SparkSession, partitions: int) -> None:
     before = hashes(lake.lake.root)
-    settings = lake.model_copy(update={"spark": Spark(master="local[2]", shuffle_partitions=partitions)})
     spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
-    in_small_blocks(build_profiles, settings, force=True)
-    in_small_blocks(build_audiences, settings, force=True)
+    tag(lake.lake.root.parent, force=True)
     spark.conf.set("spark.sql.shuffle.partitions", "2")
     assert hashes(lake.lake.root) == before
 
@@ -163,88 +145,33 @@ def test_same_bytes_for_any_partitioning(lake: Settings, spark: SparkSession, pa
 def test_audience_sizes_are_shown_in_mlflow(lake: Settings) -> None:
     client = mlflow.tracking.MlflowClient(lake.tracking.uri)
     experiment = client.get_experiment_by_name("sparsetag-tagging")
-    found = client.search_runs([experiment.experiment_id], "tags.job = 'build_audiences' and tags.day = '2026-01-03'")
-    assert [run.info.run_name for run in found] == ["audience mvke 2026-01-03"]
-    assert [file.path for file in client.list_artifacts(found[0].info.run_id)] == ["audience_sizes.png"]
+    (run,) = client.search_runs([experiment.experiment_id], "tags.day = '2026-01-03'")
+    assert "audience_sizes.png" in [file.path for file in client.list_artifacts(run.info.run_id)]
     manifest = read_manifest(Paths(lake.lake.root).audience(DAY, "intention"), remedy="")
-    assert found[0].data.metrics["intention_audience_rows"] == manifest["rows"]
-    assert found[0].data.metrics["intention_audience_users"] == manifest["reached"]
+    assert run.data.metrics["intention_audience_rows"] == manifest["rows"]
+    assert run.data.metrics["intention_audience_users"] == manifest["reached"]
 
 
-def test_what_is_there_is_left(lake: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    before = hashes(lake.lake.root)
-    for job in (build_profiles, build_audiences):
-        job(lake, DAY, force=False)
-    assert capsys.readouterr().out.count("nothing to do") == 2
-    assert hashes(lake.lake.root) == before
-
-
-def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(
+def test_killed_while_pairs_are_sorted_and_run_again_gives_the_same_bytes(
     lake: Settings, tmp_path: Path, spark: SparkSession
 ) -> None:
-    settings = tagged_lake(tmp_path)
-    root = settings.lake.root
-    undisturbed = hashes(lake.lake.root)
-    killed(profiles, tmp_path, "tagging.merged:merge_block", 2)
-    assert not (root / "profiles").exists()
-    killed(audiences, tmp_path, "tagging.audience:find_block", 2)
-    assert not (root / "audience").exists()
-    (tmp_path / "calls").unlink()
-    killed(audiences, tmp_path, "tagging.build_audiences:publish_staged", 1)
-    assert [path.name for path in (root / "audience" / f"dt={DAY}").iterdir()] == ["task=interest"]
-    profiles(tmp_path)
-    audiences(tmp_path)
-    assert hashes(root) == undisturbed
-
-
-def other_users(paths: Paths) -> None:
-    path = paths.users(DAY) / MANIFEST
-    path.write_text(path.read_text().replace('"rows": 70', '"rows":  70'))
-
-
-def damaged_tags(paths: Paths) -> None:
-    file = next(iter(paths.user_tags(DAY, "intention").glob("*.parquet")))
-    file.write_bytes(file.read_bytes()[:-1])
-
-
-def no_tags(paths: Paths) -> None:
-    (paths.user_tags(DAY, "intention") / MANIFEST).unlink()
-
-
-def another_model(paths: Paths) -> None:
-    tagger = trained()
-    with torch.no_grad():
-        tagger.of("interest").tag_tower.weight *= 2
-    make_model(settings_in(paths.root.parent), DAY, tagger)
-
-
-@pytest.mark.parametrize(
-    ("damage", "jobs", "what"),
-    [
-        (other_users, [build_profiles, build_audiences], "task=interest: made of another users table"),
-        (damaged_tags, [build_profiles, build_audiences], "parquet: damaged"),
-        (no_tags, [build_profiles, build_audiences], "task=intention: not there"),
-        (another_model, [build_audiences], "task=interest: made of other inputs than the audiences would be"),
-    ],
-)
-def test_tags_that_do_not_fit_are_refused(
-    spark: SparkSession, tmp_path: Path, damage: Callable[[Paths], None], jobs: list[Callable[..., None]], what: str
-) -> None:
-    settings = make_lake(tmp_path)
-    tag_users(settings, DAY, force=False)
-    paths = Paths(settings.lake.root)
-    damage(paths)
-    for job in jobs:
-        with pytest.raises(Refusal, match=f"{what}.*; .*tag_users --day {DAY}"):
-            job(settings, DAY, force=False)
-    assert not (paths.root / "profiles").exists()
-    assert not (paths.root / "audience").exists()
+    """All blocks are done by then, and none of them is done again."""
+    settings = make_lake(tmp_path, **CHANGES)
+    staging = settings.lake.root / "_staging"
+    killed(tag, tmp_path, "tagging.audience:sort_by_tag", 1)
+    assert [name for name in ("user_tags", "profiles", "audience") if (settings.lake.root / name).exists()] == []
+    written = {path: path.stat().st_mtime_ns for path in staging.rglob("*.pairs/*.parquet")}
+    assert len(written) == 2 * 5
+    killed(tag, tmp_path, "tagging.audience:sort_by_tag", 3)
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    tag(tmp_path)
+    assert hashes(settings.lake.root) == hashes(lake.lake.root)
 
 
 def test_an_audience_of_a_task_that_is_none_is_refused(tmp_path: Path) -> None:
     settings = make_lake(tmp_path, audience={"purchase": 0.3})
     with pytest.raises(Refusal, match="no task 'purchase'; choose from: interest, intention"):
-        build_audiences(settings, DAY, force=False)
+        tag_users(settings, DAY, force=False)
 
 
 def test_an_audience_from_no_probability_is_refused_when_the_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

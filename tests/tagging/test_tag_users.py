@@ -1,6 +1,7 @@
 """The tagging job on a small lake: what it publishes, that it resumes, and what it refuses."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from tests.tagging.lake import (
 from tests.tagging.trained import DEMO, SIZES, TAGS, literal, trained
 from trainer import checkpoint
 
-JOBS = ("user_tags", "profile_diff")
+TABLES = ("user_tags", "profiles", "audience", "profile_diff")
 
 
 def published(settings: Settings, task: str) -> pd.DataFrame:
@@ -45,7 +46,7 @@ def published(settings: Settings, task: str) -> pd.DataFrame:
 
 def made(settings: Settings) -> dict[str, str]:
     """Hashes of all that the job has published."""
-    return {f"{job}/{name}": sha for job in JOBS for name, sha in hashes(settings.lake.root / job).items()}
+    return {f"{table}/{name}": sha for table in TABLES for name, sha in hashes(settings.lake.root / table).items()}
 
 
 def tag(root: Path) -> None:
@@ -121,46 +122,44 @@ def test_same_bytes_for_any_partitioning(tagged: Settings, tmp_path: Path, monke
         {name: digest for name, digest in made(of).items() if not name.endswith(MANIFEST)}
         for of in (settings, tagged)
     )
-    assert len(ours) == 2 * 5 + 1
+    assert len(ours) == 2 * 5 + 5 + 2 + 1
     assert ours == theirs
 
 
-def test_what_is_there_is_left_and_what_is_missing_is_made(
-    tagged: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As after a kill between the two renames."""
-    before = made(tagged)
-    paths = Paths(tagged.lake.root)
-    kept = {p: p.stat().st_mtime_ns for p in paths.user_tags(DAY, "interest").iterdir()}
-    paths.user_tags(DAY, "intention").rename(paths.root / "gone")
-    monkeypatch.setattr(blocks, "BLOCK_USERS", 16)
-    job.tag_users(tagged, DAY, force=False)
-    assert made(tagged) == before
-    assert {p: p.stat().st_mtime_ns for p in paths.user_tags(DAY, "interest").iterdir()} == kept
-    assert f"user_tags {DAY} interest: present in" in capsys.readouterr().out
+def test_what_is_missing_is_made_again(tagged: Settings) -> None:
+    """As after a kill between the renames: whatever is missing, the day is whole again, with the same bytes."""
+    before, paths = made(tagged), Paths(tagged.lake.root)
+    for gone in (paths.user_tags(DAY, "intention"), paths.audience(DAY, "interest"), paths.profiles(DAY)):
+        shutil.rmtree(gone)
+        tag(tagged.lake.root.parent)
+        assert made(tagged) == before
 
 
 def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged: Settings, tmp_path: Path) -> None:
     settings = make_lake(tmp_path)
     paths = Paths(settings.lake.root)
     undisturbed = made(tagged)
+    staging = [paths.staging(folder) for folder in (paths.user_tags(DAY, "interest"), paths.profiles(DAY))]
 
     def staged() -> list[int]:
-        return [len(list(paths.staging(paths.user_tags(DAY, task)).glob("*.parquet"))) for task in TASKS]
+        return [len(list(folder.glob("*.parquet"))) for folder in staging]
 
     # with two of the five blocks written, the third perhaps begun
-    killed(tag, tmp_path, "tagging.profile:tag_block", 2)
+    killed(tag, tmp_path, "tagging.block:write_block", 2)
     assert all(2 <= files < 5 for files in staged())
     assert made(settings) == {}
-    parts = paths.staging(paths.user_tags(DAY, "intention"))
     noted = paths.staging(paths.user_tags(DAY, "notes")).glob("*.json")
-    finished = {name: (parts / name).stat().st_mtime_ns for name in [f"part-{note.stem}.parquet" for note in noted]}
-    assert len(finished) >= 1
-    # between the renames of the two tasks
-    killed(tag, tmp_path, "tagging.tag_users:publish_staged", 1)
+    finished = [folder / f"part-{note.stem}.parquet" for note in noted for folder in staging]
+    before = {file: file.stat().st_mtime_ns for file in finished}
+    assert len(before) >= 2
+    (tmp_path / "calls").unlink()
+    # between the renames: the tags of both tasks are there, nothing else
+    killed(tag, tmp_path, "tagging.tag_users:publish_staged", 2)
     assert staged() == [0, 5]
-    assert {name: (parts / name).stat().st_mtime_ns for name in finished} == finished  # not scored again
-    assert made(settings) == {name: sha for name, sha in undisturbed.items() if "task=interest" in name}
+    kept = {file: time for file, time in before.items() if file.is_file()}
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept  # not scored again
+    assert kept
+    assert made(settings) == {name: sha for name, sha in undisturbed.items() if name.startswith("user_tags/")}
     tag(tmp_path)
     assert made(settings) == undisturbed
     assert not list((paths.root / "_staging").iterdir())
@@ -186,7 +185,8 @@ def test_one_mlflow_run_a_day_with_the_figures_of_both_tasks(tagged: Settings) -
         for name in ("users_tagged", "coverage", "tags_per_user", "mean_top_score"):
             assert metrics[f"{task}_{name}"] == manifest[name]
     assert found[0].data.params["top_k"] == "3"
-    assert [file.path for file in client.list_artifacts(found[0].info.run_id)] == ["tag_popularity.png"]
+    pictures = [file.path for file in client.list_artifacts(found[0].info.run_id)]
+    assert pictures == ["audience_sizes.png", "tag_popularity.png"]
 
 
 def break_users(paths: Paths) -> None:
