@@ -6,25 +6,18 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
-import torch
-from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from conf.load import load_settings
 from conf.paths import Paths
 from conf.settings import Settings
-from etl.contract import columns_of
 from etl.publish import file_hash, read_manifest, write_manifest
 from etl.sources.world import day as day_of_world
 from etl.sources.world import truth, world
-from tagging.export import export
-from tagging.score import cosines
-from trainer import vocabulary
-from trainer.daily_run import open_run
+from tests.bench.taste import of_tagger
 from trainer.predict import read_predictions
 
 CONFIG = "conf/demo.toml"
@@ -137,30 +130,12 @@ def test_tags_follow_the_taste_that_the_world_gave_its_users(lake):
     assert lift.mean() > 0.3 * taste.std()
 
 
-@pytest.mark.parametrize(("task", "step", "least"), [("interest", "click", 0.6), ("intention", "conversion", 0.6)])
-def test_scores_of_all_pairs_are_ordered_as_the_taste_of_the_world(lake, task, step, least):
+@pytest.mark.parametrize(("task", "least"), [("interest", 0.6), ("intention", 0.6)])
+def test_scores_of_all_pairs_are_ordered_as_the_taste_of_the_world(lake, task, least):
     """Spearman's rank correlation of score and taste: over the tags of a user, and over the users of a tag."""
-    run = open_run(lake, "tagger")
-    tags = vocabulary.values(run.paths, LAST, "tag")
-    exported = export(run.restored(LAST), list(tags))
-    columns = columns_of(feature for feature in lake.features if feature.table == "users")
-    users = pyarrow.parquet.read_table(run.paths.users(LAST), columns=["user_id", *columns]).to_pandas()
-    with torch.inference_mode():
-        vectors = exported.tagger.user_vectors(torch.tensor(users[columns].to_numpy("int64")), task)
-        scores = cosines(vectors, exported.tasks[task]).numpy()
-    places = users["user_id"].str[1:].astype(int), [int(tag[3:]) for tag in tags.values()]
-    taste = world(lake.source).taste[step][np.ix_(*places)]
-    of_users, of_tags = (rank_correlation(scores, taste, axis) for axis in (1, 0))
+    of_users, of_tags = of_tagger(lake, lake.tagger.model, LAST, task)
     print(f"{task}: rank correlation with the world's taste {of_users:.3f} by user, {of_tags:.3f} by tag")
     assert of_users > least and of_tags > least
-
-
-def rank_correlation(one: np.ndarray, other: np.ndarray, axis: int) -> float:
-    """Mean over the rows (axis 1) or columns (axis 0) of Spearman's coefficient."""
-    ranks = [rankdata(values, axis=axis) for values in (one, other)]
-    centred = [r - r.mean(axis=axis, keepdims=True) for r in ranks]
-    product = (centred[0] * centred[1]).sum(axis=axis)
-    return float((product / np.sqrt((centred[0] ** 2).sum(axis=axis) * (centred[1] ** 2).sum(axis=axis))).mean())
 
 
 def test_rows_in_are_rows_out_and_rows_quarantined(lake):

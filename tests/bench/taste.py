@@ -1,0 +1,74 @@
+"""Do taggers find what users like? Their scores of all pairs held against the taste that a simulated world gave.
+
+    python -m tests.bench.taste --config conf/demo.toml --day 2026-01-09 --models two_tower mvke --seeds 5
+
+The taggers must be trained up to the day (tagging.compare_taggers does that), and users/dt=D must be there. For each
+task Spearman's rank correlation of score and taste, over the tags of a user and over the users of a tag: mean over
+users, over tags; then mean and standard deviation over seeds.
+"""
+
+import statistics
+from datetime import date
+
+import numpy as np
+import pyarrow.parquet
+import torch
+from scipy.stats import rankdata
+
+from conf import cli
+from conf.load import load_settings
+from conf.settings import Settings
+from etl.contract import columns_of
+from etl.sources.world import world
+from tagging.export import export
+from tagging.score import cosines
+from trainer import vocabulary
+from trainer.comparison_run import with_seed
+from trainer.daily_run import open_run
+
+STEPS = {"interest": "click", "intention": "conversion"}
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray, axis: int) -> float:
+    """Mean over the rows (axis 1) or columns (axis 0) of Spearman's coefficient."""
+    ranks = [rankdata(values, axis=axis) for values in (one, other)]
+    centred = [r - r.mean(axis=axis, keepdims=True) for r in ranks]
+    product = (centred[0] * centred[1]).sum(axis=axis)
+    return float((product / np.sqrt((centred[0] ** 2).sum(axis=axis) * (centred[1] ** 2).sum(axis=axis))).mean())
+
+
+def of_tagger(settings: Settings, name: str, day: date, task: str) -> tuple[float, float]:
+    """Rank correlation with the world's taste over the tags of a user, and over the users of a tag."""
+    run = open_run(settings, "tagger", name)
+    tags = vocabulary.values(run.paths, day, settings.tagger.tag_feature)
+    exported = export(run.restored(day), list(tags))
+    columns = columns_of(feature for feature in settings.features if feature.table == "users")
+    users = pyarrow.parquet.read_table(run.paths.users(day), columns=["user_id", *columns]).to_pandas()
+    with torch.inference_mode():
+        vectors = exported.tagger.user_vectors(torch.tensor(users[columns].to_numpy("int64")), task)
+        scores = cosines(vectors, exported.tasks[task]).numpy()
+    places = users["user_id"].str[1:].astype(int), [int(tag[3:]) for tag in tags.values()]
+    taste = world(settings.source).taste[STEPS[task]][np.ix_(*places)]
+    return rank_correlation(scores, taste, 1), rank_correlation(scores, taste, 0)
+
+
+def main() -> None:
+    parser = cli.parser(__doc__.split("\n")[0], publishes=False)
+    parser.add_argument("--day", type=cli.day, required=True)
+    parser.add_argument("--models", nargs="+", required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    arguments = parser.parse_args()
+    settings = load_settings(arguments.config)
+    print("| tagger | interest by user | by tag | intention by user | by tag |\n|---|---|---|---|---|")
+    for name in arguments.models:
+        cells = []
+        for task in STEPS:
+            found = [of_tagger(with_seed(settings, s), name, arguments.day, task) for s in range(arguments.seeds)]
+            for values in zip(*found, strict=True):
+                spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+                cells.append(f"{statistics.fmean(values):.3f}{spread}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    cli.run(main)
