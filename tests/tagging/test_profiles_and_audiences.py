@@ -18,6 +18,8 @@ from etl import parquet
 from etl.publish import file_hash, read_manifest
 from tagging import audience, blocks
 from tagging.calibration import Calibration
+from tagging.profiles import write
+from tagging.score import TopTags
 from tagging.tag_users import tag_users
 from tests.kill import killed
 from tests.tagging.lake import (
@@ -80,6 +82,19 @@ def test_profiles_have_one_list_of_tag_and_score_a_task(lake: Settings) -> None:
     assert (manifest["rows"], manifest["users_without_features"]) == (USERS, 1)
     for entry in manifest["files"]:
         assert file_hash(folder / entry["name"]) == entry["sha256"]
+
+
+def test_users_without_tags_have_an_empty_list_wherever_they_stand(tmp_path: Path) -> None:
+    top = TopTags(*map(torch.tensor, ([1, 1, 2], [0, 2, 1], [1, 2, 1], [0.5, 0.25, 0.75])))
+    names, tags = pyarrow.array(["a", "b", "c", "d"]), pyarrow.array(["x", "y", "z"])
+    ids = torch.tensor([[1, 0, 0], [2, 0, 0], [1, 1, 5], [1, 0, 1]])  # a feature of one column, and one of two
+    said = write(tmp_path / "part.parquet", names, ids, [[0], [1, 2]], tags, {"interest": top})
+    found = pyarrow.parquet.read_table(tmp_path / "part.parquet").to_pylist()
+    assert [[(tag["tag"], tag["score"]) for tag in row["interest"]] for row in found] == [
+        [], [("x", 0.5), ("z", 0.25)], [("y", 0.75)], [],
+    ]  # fmt: skip
+    assert [row["known_features"] for row in found] == [0, 1, 1, 0]
+    assert (said["rows"], said["unknown"]) == (4, 2)
 
 
 @pytest.mark.parametrize("task", TASKS)
