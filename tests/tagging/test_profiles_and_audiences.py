@@ -130,6 +130,15 @@ def test_an_audience_says_of_a_user_what_user_tags_says(lake: Settings) -> None:
         assert (both["score_x"] == both["score_y"]).all()
 
 
+def test_pairs_of_several_batches_are_one_file(tmp_path: Path) -> None:
+    pairs = audience.Pairs(tmp_path / "part.parquet", pyarrow.array(["a", "b", "c"]), pyarrow.array(["x", "y"]))
+    pairs.add(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([0.5, 0.75]))
+    pairs.add(torch.tensor([2]), torch.tensor([1]), torch.tensor([0.25]))
+    assert pairs.close() == {"reached": 2, "tag_users": [1, 2]}
+    rows = pyarrow.parquet.read_table(tmp_path / "part.parquet").to_pylist()
+    assert [tuple(row.values()) for row in rows] == [("x", "a", 0.5), ("y", "a", 0.75), ("y", "c", 0.25)]
+
+
 def test_audiences_are_sorted_and_each_lies_in_one_file(lake: Settings) -> None:
     folder = Paths(lake.lake.root).audience(DAY, "intention")
     manifest = read_manifest(folder, remedy="")

@@ -186,3 +186,14 @@ def test_users_scored_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(whole.user, parts.user)
     assert torch.equal(whole.tag, parts.tag)
     torch.testing.assert_close(whole.score, parts.score)
+
+
+def test_pairs_above_a_score_are_the_same_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    tagger, users = trained(), some_users()
+    exported, wanted = export(tagger, TAGS), literal(tagger, users, "interest")
+    monkeypatch.setattr(score, "CELLS", 7 * len(TAGS))
+    found = [scores.above(0.5) for scores in score.scored(exported, users, "interest")]
+    assert len(found) > 1
+    user, tag, value = (torch.cat(parts) for parts in zip(*found, strict=True))
+    assert torch.equal(torch.stack([user, tag], dim=1), (wanted >= 0.5).nonzero())
+    torch.testing.assert_close(value, wanted[user, tag], atol=1e-5, rtol=0)
