@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import mlflow
 import pandas as pd
@@ -188,6 +189,19 @@ def test_killed_while_pairs_are_sorted_and_run_again_gives_the_same_bytes(
     assert len(written) == 2 * 5
     killed(tag, tmp_path, "tagging.audience:sort_by_tag", 3)
     assert {path: path.stat().st_mtime_ns for path in written} == written
+    tag(tmp_path)
+    assert hashes(settings.lake.root) == hashes(lake.lake.root)
+
+
+def test_another_threshold_takes_up_nothing_of_a_job_that_ended_early(
+    lake: Settings, tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {**CHANGES, "audience": {"interest": 0.3, "intention": 0.3}}
+    settings = make_lake(tmp_path, **other)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk"):
+        patch.setattr(blocks, "BLOCK_USERS", 16)
+        patch.setattr(audience, "sort_by_tag", Mock(side_effect=OSError("disk")))
+        tag_users(settings, DAY, force=False)
     tag(tmp_path)
     assert hashes(settings.lake.root) == hashes(lake.lake.root)
 
