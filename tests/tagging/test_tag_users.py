@@ -99,6 +99,7 @@ def test_the_manifest_says_what_was_made_of_what(tagged: Settings) -> None:
     assert [count for _, count in manifest["popular"]] == sorted(counts, reverse=True)
     assert set(manifest["made_from"]) == {"users", "vocabulary", "model", "predictions", "retired"}
     assert set(manifest["made_from"]["predictions"]) == {"2026-01-02", "2026-01-03"}
+    assert [entry["name"] for entry in manifest["files"]] == [f"part-{n:05d}.parquet" for n in range(5)]
     for entry in manifest["files"]:
         assert file_hash(paths.user_tags(DAY, "intention") / entry["name"]) == entry["sha256"]
     assert not list((tagged.lake.root / "_staging").iterdir())
