@@ -5,7 +5,10 @@ import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from conf.refusal import Refusal
+from conf import log
+from conf.errors import InputError
+from conf.load import load_settings
+from conf.settings.run_file import Settings
 
 
 def parser(description: str, *, publishes: bool = True) -> argparse.ArgumentParser:
@@ -14,6 +17,13 @@ def parser(description: str, *, publishes: bool = True) -> argparse.ArgumentPars
     if publishes:
         parsed.add_argument("--force", action="store_true", help="replace what was published before")
     return parsed
+
+
+def load(arguments: argparse.Namespace) -> Settings:
+    """The settings of --config; from then on events are logged as its [log] format says."""
+    settings = load_settings(arguments.config)
+    log.configure(settings.log.format)
+    return settings
 
 
 def day(text: str) -> date:
@@ -28,9 +38,9 @@ def day(text: str) -> date:
 
 
 def days(first: date, last: date) -> list[date]:
-    """Every day from first to last, both included; raises Refusal when they are the wrong way round."""
+    """Every day from first to last, both included; raises InputError when they are the wrong way round."""
     if last < first:
-        raise Refusal(f"--from {first} lies after --to {last}", where="command line", remedy="swap them")
+        raise InputError(f"--from {first} lies after --to {last}", where="command line", hint="swap them")
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
@@ -46,13 +56,13 @@ def chosen_days(arguments: argparse.Namespace) -> list[date]:
         return [arguments.day]
     if arguments.first and arguments.last and not arguments.day:
         return days(arguments.first, arguments.last)
-    raise Refusal("which days?", where="command line", remedy="give --day D, or --from A --to B")
+    raise InputError("which days?", where="command line", hint="give --day D, or --from A --to B")
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a job; a Refusal becomes one line on stderr and exit code 2."""
+    """Runs a job; a InputError becomes one line on stderr and exit code 2."""
     try:
         main()
-    except Refusal as refusal:
+    except InputError as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         sys.exit(2)

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from conf.load import MODELS, load_model, load_settings
-from conf.models import needs_masks
 from conf.paths import mask_version
-from conf.settings import Settings
+from conf.settings.model_file import needs_masks
+from conf.settings.run_file import Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIG = os.environ.get("SPARSETAG_CONFIG", "conf/demo.toml")

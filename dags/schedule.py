@@ -6,7 +6,7 @@ from airflow.sdk import CronDataIntervalTimetable
 from airflow.timetables.events import EventsTimetable  # the SDK's own of 3.3.2 cannot be read back by the scheduler
 
 from conf.cli import days
-from conf.settings import Settings
+from conf.settings.run_file import Settings
 
 
 def midnight(day: date) -> datetime:

@@ -14,16 +14,17 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 from conf import cli
+from conf.errors import InputError
 from conf.load import load_settings
 from conf.paths import Paths
-from conf.refusal import Refusal
-from conf.settings import Settings
-from etl import attribution, day_files, features, sources, vocabulary
-from etl.accounts import Accounts, balance, refused, take
+from conf.settings.run_file import Settings
+from etl import sources
+from etl.artefact import is_published, read_manifest
 from etl.contract import RAW, label_columns, samples_schema
-from etl.publish import is_published, read_manifest
-from etl.samples import assemble, day_totals
-from etl.session import session
+from etl.samples import attribution, day_files, features, vocabulary
+from etl.samples.accounts import Accounts, balance, refused, take
+from etl.samples.assemble import assemble, day_totals
+from etl.spark.session import session
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 def build(settings: Settings, days: list[date], *, force: bool = False) -> None:
-    """Builds the days that are not there yet (all of them when forced); raises Refusal, and then publishes nothing."""
+    """Builds the missing days (all of them when forced); raises InputError and then publishes nothing."""
     paths = Paths(settings.lake.root)
     todo = [day for day in days if force or not _done(paths, settings, day)]
     if not todo:
@@ -49,12 +50,12 @@ def _done(paths: Paths, settings: Settings, day: date) -> bool:
     target = paths.samples(day)
     if not is_published(target):
         return False
-    manifest = read_manifest(target, remedy="re-run with --force")
+    manifest = read_manifest(target, hint="re-run with --force")
     if manifest["settings_hash"] != day_files.settings_hash(settings):
-        raise Refusal(
+        raise InputError(
             "was built with other settings of source, attribution, labels, vocabulary or features",
             where=target,
-            remedy="choose another [lake] root, or rebuild all days from [training] start with --force",
+            hint="choose another [lake] root, or rebuild all days from [training] start with --force",
         )
     print(f"samples {day}: there already, {manifest['rows']:,} rows", flush=True)
     return True
@@ -98,12 +99,12 @@ def build_run(spark: SparkSession, settings: Settings, days: list[date], folder:
 def _refuse_empty(days: list[date], accounts: Accounts, totals: dict[date, dict[str, float]]) -> None:
     for day in days:
         if not accounts.get(("impressions", day)):
-            raise Refusal(
-                "the source has no impressions of that day", where=f"day {day}", remedy="bring its logs first"
+            raise InputError(
+                "the source has no impressions of that day", where=f"day {day}", hint="bring its logs first"
             )
         if day not in totals:
             why = ", ".join(f"{n:,} {reason}" for reason, n in refused(accounts, "impressions", day).items())
-            raise Refusal(f"no impression of that day is usable: {why}", where=f"day {day}", remedy="mend its logs")
+            raise InputError(f"no impression of that day is usable: {why}", where=f"day {day}", hint="mend its logs")
 
 
 def _snapshots(

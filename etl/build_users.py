@@ -16,12 +16,14 @@ from pyspark.sql import functions as F
 from conf import cli
 from conf.load import load_settings
 from conf.paths import Paths
-from conf.settings import Settings
-from etl import day_files, features, parquet, quality, sources, vocabulary
+from conf.settings.run_file import Settings
+from etl import sources
+from etl.artefact import identity, is_published, publish, read_manifest, write_manifest
 from etl.contract import users_schema
-from etl.publish import identity, is_published, publish, read_manifest, write_manifest
-from etl.schema import require
-from etl.session import session
+from etl.samples import day_files, features, quality, vocabulary
+from etl.spark import parquet
+from etl.spark.schema import require
+from etl.spark.session import session
 
 
 def main() -> None:
@@ -32,17 +34,17 @@ def main() -> None:
 
 
 def build(settings: Settings, day: date, *, force: bool = False) -> None:
-    """Publishes users/dt=D; raises Refusal when a day up to D has no samples."""
+    """Publishes users/dt=D; raises InputError when a day up to D has no samples."""
     paths = Paths(settings.lake.root)
     target = paths.users(day)
     if is_published(target) and not force:
         print(f"users {day}: there already", flush=True)
         return
-    remedy = f"build samples first: --from {settings.training.start} --to {day}"
+    hint = f"build samples first: --from {settings.training.start} --to {day}"
     seen_on = [paths.samples(d) for d in cli.days(settings.training.start, day)]
     for folder in seen_on:
-        read_manifest(folder, remedy=remedy)
-    snapshot = vocabulary.read(paths.vocabulary(day), remedy=remedy)
+        read_manifest(folder, hint=hint)
+    snapshot = vocabulary.read(paths.vocabulary(day), hint=hint)
     with session(settings.spark) as spark:
         known = sources.users(spark, settings)
         features.require(settings, [f for f in settings.features if f.table == "users"], {"users": known})

@@ -5,7 +5,7 @@ Types are Spark SQL type names. Feature columns f_... hold ids: 0 padding, 1 uns
 
 from collections.abc import Iterable
 
-from conf.settings import Feature, Settings
+from conf.settings.run_file import Feature, Settings
 
 PADDING, UNSEEN, FIRST_VALUE = 0, 1, 2
 

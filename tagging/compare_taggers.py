@@ -5,7 +5,8 @@
 
 As trainer.compare_models: what is published already is left alone. AUC and GAUC are of the next-day predictions; hit
 rate and nDCG are of each user's best tags by the model of the day before, against what the user dealt with that day
-(tagging/relevance.py). Plain baselines are held beside: the tags most popular so far, the user's own counts, and both.
+(tagging/evaluation/relevance.py). Plain baselines are held beside: the tags most popular so far, the user's own
+counts, and both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,19 +15,22 @@ from typing import Any, cast
 
 from conf import cli
 from conf.load import load_settings
-from conf.models import TaggerModel
 from conf.paths import Paths
-from conf.settings import Settings
-from tagging import relevance
-from tagging.export import export
-from tagging.relevance import Dealt, Quality
-from trainer import comparison_log, comparison_report, comparison_run, vocabulary
-from trainer.comparison import Asked, Compared, RunValues, activity_groups, compared, values_of
-from trainer.comparison_run import predictions_of, with_seed
-from trainer.daily_run import open_run
-from trainer.metrics import Metrics
-from trainer.objective import objective_of
-from trainer.tagger import Tagger
+from conf.settings.model_file import TaggerModel
+from conf.settings.run_file import Settings
+from tagging.evaluation import relevance
+from tagging.evaluation.relevance import Dealt, Quality
+from tagging.scoring.export import export
+from trainer.comparison import log as comparison_log
+from trainer.comparison import report as comparison_report
+from trainer.comparison import run as comparison_run
+from trainer.comparison.run import predictions_of, with_seed
+from trainer.comparison.statistics import Asked, Compared, RunValues, activity_groups, compared, values_of
+from trainer.daily.open import open_run
+from trainer.data import vocabulary
+from trainer.evaluation.metrics import Metrics
+from trainer.models.tagger import Tagger
+from trainer.objectives.build import objective_of
 
 STEP = timedelta(days=1)
 

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from conf import cli
+from conf.errors import InputError
 from conf.load import load_settings
-from conf.refusal import Refusal
-from conf.settings import Settings
+from conf.settings.run_file import Settings
+from etl.artefact import read_manifest
 from etl.contract import FIRST_VALUE, feature_columns
-from etl.publish import read_manifest
-from tagging.export import SMALLEST_NORM, Export
-from tagging.inputs import Inputs, opened
-from trainer.daily_run import open_run
+from tagging.scoring.export import SMALLEST_NORM, Export
+from tagging.scoring.inputs import Inputs, opened
+from trainer.daily.open import open_run
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def explain(settings: Settings, day: date, user: str, tag: str) -> Iterator[str]:
-    """The lines of the answer; raises Refusal when there is no such user or tag on the day."""
+    """The lines of the answer; raises InputError when there is no such user or tag on the day."""
     inputs = opened(open_run(settings, "tagger"), day)
     ids, exported = user_row(inputs, user), inputs.export()
     place = tag_column(inputs, tag)
@@ -99,28 +99,28 @@ def explained(inputs: Inputs, exported: Export, ids: Tensor, place: int, task: s
 
 def user_row(inputs: Inputs, user: str) -> Tensor:
     """Feature ids of one user [1, C_users]."""
-    for entry in read_manifest(inputs.folder, remedy="")["files"]:
+    for entry in read_manifest(inputs.folder, hint="")["files"]:
         found = pyarrow.parquet.read_table(
             inputs.folder / entry["name"], columns=inputs.columns, filters=[("user_id", "=", user)], partitioning=None
         )
         if len(found):
             return torch.tensor([[found[column][0].as_py() for column in inputs.columns]])
-    raise Refusal(f"there is no user '{user}'", where=inputs.folder, remedy="give --user as that table writes it")
+    raise InputError(f"there is no user '{user}'", where=inputs.folder, hint="give --user as that table writes it")
 
 
 def tag_column(inputs: Inputs, tag: str) -> int:
     """Column of a tag in the export."""
     tags = list(inputs.tags.values())
     if tag in inputs.run.settings.tagging.retired:
-        raise Refusal(
-            f"tag '{tag}' is retired", where="[tagging] retired", remedy="take it out there, or ask for another"
+        raise InputError(
+            f"tag '{tag}' is retired", where="[tagging] retired", hint="take it out there, or ask for another"
         )
     if tag not in tags:
         close = difflib.get_close_matches(tag, tags, n=3) or tags[:3]
-        raise Refusal(
+        raise InputError(
             f"there is no tag '{tag}' with an id",
             where=inputs.run.paths.vocabulary(inputs.day),
-            remedy=f"choose another, e.g. {', '.join(close)}",
+            hint=f"choose another, e.g. {', '.join(close)}",
         )
     return tags.index(tag)
 

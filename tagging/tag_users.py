@@ -26,20 +26,21 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 from conf import cli
+from conf.errors import InputError
 from conf.load import load_settings
 from conf.paths import Paths
-from conf.refusal import Refusal
-from conf.settings import Settings
-from etl import parquet
+from conf.settings.run_file import Settings
+from etl.artefact import fresh, is_published, publish, publish_staged, write_manifest
 from etl.contract import PROFILE_DIFF, feature_columns
-from etl.publish import fresh, is_published, publish, publish_staged, write_manifest
-from etl.session import session
-from tagging import audience, blocks, changes, manifests
-from tagging.block import Folders, Work, worker
-from tagging.inputs import Inputs, opened
-from tagging.tag_log import Manifests, day_of_tags
-from trainer.daily_run import open_run
-from trainer.family import DailyRun
+from etl.spark import parquet
+from etl.spark.session import session
+from tagging.monitoring import changes
+from tagging.monitoring.log import Manifests, day_of_tags
+from tagging.scoring.inputs import Inputs, opened
+from tagging.tables import audience, blocks, manifests
+from tagging.tables.worker import Folders, Work, worker
+from trainer.daily.open import open_run
+from trainer.daily.run import DailyRun
 
 FROM_SCORE = 0.5  # of an audience, where [tagging] audience does not name the task
 
@@ -113,10 +114,10 @@ def tag_users(settings: Settings, day: date, *, force: bool) -> None:
 def _from_scores(run: DailyRun) -> dict[str, float]:
     named, tasks = run.settings.tagging.audience, run.objective.head_names
     if unknown := sorted(set(named) - set(tasks)):
-        raise Refusal(
+        raise InputError(
             f"the tagger has no task '{unknown[0]}'",
             where="[tagging] audience",
-            remedy=f"choose from: {', '.join(tasks)}",
+            hint=f"choose from: {', '.join(tasks)}",
         )
     return {task: named.get(task, FROM_SCORE) for task in tasks}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.settings import Spark
-from etl.session import session
+from conf.settings.run_file import Spark
+from etl.spark.session import session
 
 PROJECT = Path(__file__).resolve().parents[1]
 

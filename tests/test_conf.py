@@ -1,18 +1,19 @@
-"""Run files: complete, typed, and refused with file, key and remedy before any work starts."""
+"""Run files: complete, typed, and refused with file, key and hint before any work starts."""
 
 from pathlib import Path
 
 import pytest
 
+from conf.errors import InputError
 from conf.load import MODELS, load_model, load_settings
-from conf.models import needs_masks
-from conf.refusal import Refusal
-from trainer.model import build
+from conf.settings.model_file import needs_masks
+from trainer.models.build import build
 
 RUN_FILES = {"demo.toml", "kuairand.toml", "shop.toml"}
 TAGGERS = {
     "mvke", "mvke_st", "mvke_sparse", "two_tower", "two_tower_hard", "two_tower_moe", "two_tower_mmoe", "two_tower_cgc",
-    "two_tower_sparse", "two_tower_drawn", "two_tower_hard_drawn", "mvke_drawn", "mvke_k4", "mvke_k7", "mvke_k10",
+    "two_tower_sparse", "two_tower_negatives", "two_tower_hard_negatives", "mvke_negatives",
+    "mvke_k4", "mvke_k7", "mvke_k10",
 }  # fmt: skip
 MODEL_FILES = TAGGERS | {
     "single", "hard", "sparse_weight", "s_neuron", "s_weight_taskbalance", "s_weight_gradientconflict",
@@ -53,7 +54,7 @@ def test_every_network_builds_under_every_run_file(name, model):
 
 
 def test_models_of_another_network_or_pruning_have_masks_of_their_own():
-    """Masks fit one shape and one way of pruning; models that differ in [tasks] or averaging share them."""
+    """Masks fit one shape and one way of pruning; models that differ in [tasks] or ema_decay share them."""
     suffixes = {name: model.masks for name in MODEL_FILES if needs_masks(model := load_model(name))}
     assert suffixes == {
         "sparse_weight": None,
@@ -94,13 +95,13 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
     ],
 )
 def test_a_mistake_is_one_line_that_names_file_key_and_remedy(tmp_path, old, new, message):
-    with pytest.raises(Refusal, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         load_settings(changed(tmp_path, old, new))
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(Refusal, match="there is no such file"):
+    with pytest.raises(InputError, match="there is no such file"):
         load_settings(tmp_path / "none.toml")
 
 
@@ -113,7 +114,7 @@ def test_the_environment_overrides_the_file(monkeypatch):
 
 def test_an_override_of_nothing_is_refused(monkeypatch):
     monkeypatch.setenv("SPARSETAG_MASK__ROUNDS", "3")
-    with pytest.raises(Refusal, match="SPARSETAG_MASK__ROUNDS: no such section; did you mean SPARSETAG_MASKS__"):
+    with pytest.raises(InputError, match="SPARSETAG_MASK__ROUNDS: no such section; did you mean SPARSETAG_MASKS__"):
         load_settings("conf/demo.toml")
 
 
@@ -132,6 +133,6 @@ def test_an_override_of_nothing_is_refused(monkeypatch):
 def test_an_impossible_model_is_refused(tmp_path, monkeypatch, name, old, new, message):
     (tmp_path / f"{name}.toml").write_text((MODELS / f"{name}.toml").read_text().replace(old, new, 1))
     monkeypatch.setattr("conf.load.MODELS", tmp_path)
-    with pytest.raises(Refusal, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         load_model(name)
     assert f"{name}.toml" in str(caught.value)

@@ -15,9 +15,9 @@ ALLOWED = {
     "dags": {"dags", "conf"},
 }
 ONE_SITE = {
-    "lightgbm": {"trainer/gbdt.py"},
-    "mlflow": {"trainer/tracking.py"},
-    "petastorm": {"trainer/reader.py"},
+    "lightgbm": {"trainer/daily/trees.py"},
+    "mlflow": {"trainer/tracking/mlflow_runs.py"},
+    "petastorm": {"trainer/data/reader.py"},
 }
 
 
@@ -70,4 +70,4 @@ def test_each_engine_has_one_import_site():
 
 def test_the_spark_session_is_built_in_one_place():
     builders = {str(p) for package in PACKAGES for p in files(package) if "SparkSession.builder" in p.read_text()}
-    assert builders == {"etl/session.py"}
+    assert builders == {"etl/spark/session.py"}

@@ -13,12 +13,12 @@ from sklearn.metrics import roc_auc_score
 
 from conf.load import load_settings
 from conf.paths import Paths
-from conf.settings import Settings
-from etl.publish import file_hash, read_manifest, write_manifest
+from conf.settings.run_file import Settings
+from etl.artefact import file_hash, read_manifest, write_manifest
 from etl.sources.world import day as day_of_world
 from etl.sources.world import truth, world
 from tests.bench.taste import of_tagger
-from trainer.predict import read_predictions
+from trainer.evaluation.predictions import read_predictions
 
 CONFIG = "conf/demo.toml"
 DAYS = [date(2026, 1, 1) + timedelta(days=n) for n in range(9)]
@@ -83,7 +83,7 @@ def test_a_label_copied_into_a_feature_is_caught_by_the_ceiling(lake, tmp_path, 
     for day in DAYS[:2]:
         leaking.samples(day).mkdir(parents=True)
         shutil.copytree(honest.vocabulary(day), leaking.vocabulary(day))
-        manifest = read_manifest(honest.samples(day), remedy="")
+        manifest = read_manifest(honest.samples(day), hint="")
         for entry in manifest["files"]:
             path = leaking.samples(day) / entry["name"]
             table = pyarrow.parquet.read_table(honest.samples(day) / entry["name"])
@@ -141,7 +141,7 @@ def test_scores_of_all_pairs_are_ordered_as_the_taste_of_the_world(lake, task, l
 def test_rows_in_are_rows_out_and_rows_quarantined(lake):
     paths = Paths(lake.lake.root)
     for day in DAYS:
-        manifest = read_manifest(paths.samples(day), remedy="")
+        manifest = read_manifest(paths.samples(day), hint="")
         refused = manifest["quarantined"]["impressions"]
         assert manifest["rows_in"]["impressions"] == manifest["rows"] + sum(refused.values())
         assert {"duplicate", "null key", "wrong day"} <= set(refused)

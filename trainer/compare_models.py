@@ -15,13 +15,18 @@ from typing import cast
 import pandas as pd
 
 from conf import cli
+from conf.errors import InputError
 from conf.load import load_settings
-from conf.models import RankingModel
 from conf.paths import Paths
-from conf.refusal import Refusal
-from conf.settings import Settings
-from trainer import comparison_log, comparison_report, comparison_run
-from trainer.comparison import (
+from conf.settings.model_file import RankingModel
+from conf.settings.run_file import Settings
+from trainer.comparison import log as comparison_log
+from trainer.comparison import report as comparison_report
+from trainer.comparison import run as comparison_run
+from trainer.comparison.outcomes import read_outcomes
+from trainer.comparison.rankscore import Rankscore
+from trainer.comparison.run import predictions_of
+from trainer.comparison.statistics import (
     KEYS,
     Asked,
     Compared,
@@ -32,9 +37,6 @@ from trainer.comparison import (
     rank_values,
     values_of,
 )
-from trainer.comparison_run import predictions_of
-from trainer.rankscore import Rankscore
-from trainer.truth import read_truth
 
 
 def main() -> None:
@@ -43,7 +45,7 @@ def main() -> None:
 
 
 def compare(settings: Settings, asked: Asked, name: str, *, force: bool = False) -> None:
-    """Trains what is not there, evaluates, logs and publishes the table; raises Refusal before any work."""
+    """Trains what is not there, evaluates, logs and publishes the table; raises InputError before any work."""
     models = cast(Mapping[str, RankingModel], comparison_run.models_of(settings, asked))
     if comparison_run.is_there(settings, name, asked, force):
         return
@@ -61,7 +63,7 @@ def evaluate_all(
     """Each model's line of the table, the MSE of predicting the mean, and how many impressions all this is of."""
     paths = Paths(settings.lake.root)
     assert asked.rankscore
-    truth = read_truth(paths, cli.days(asked.first, asked.last), asked.rankscore.length)
+    truth = read_outcomes(paths, cli.days(asked.first, asked.last), asked.rankscore.length)
     of_base = predictions_of(paths, asked, asked.base, 0)
     activity = activity_groups(of_base, "ctr")
     values: dict[str, list[RunValues]] = {}
@@ -80,7 +82,7 @@ def evaluate_all(
     }
     before = [day for day in cli.days(settings.training.start, asked.first) if day < asked.first]
     label = {"share": "conversion", "yes_no": "converted"}[learns]
-    earlier = read_truth(paths, before)
+    earlier = read_outcomes(paths, before)
     mean_mse = mean_of_earlier(earlier[earlier["clicked"]], truth[truth["clicked"]], label)
     return found, mean_mse, int((of_base["task"] == "ctr").sum())
 
@@ -108,7 +110,7 @@ def _arguments() -> tuple[Asked, Settings, str, bool]:
     a, b, c = arguments.rankscore
     score = Rankscore(a, b, c, arguments.length)
     if score.c and not score.length:
-        raise Refusal("C is not 0, but nothing says the length", where="--rankscore", remedy="give --length too")
+        raise InputError("C is not 0, but nothing says the length", where="--rankscore", hint="give --length too")
     models = list(dict.fromkeys([arguments.base, *arguments.models]))
     asked = Asked("ranker", models, arguments.base, arguments.seeds, days[0], days[-1], score)
     return asked, settings, arguments.name, arguments.force

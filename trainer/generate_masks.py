@@ -8,11 +8,11 @@ rounds (1 to n_pruning) the one with the best metric becomes the task's mask; ro
 """
 
 from conf import cli
+from conf.errors import InputError
 from conf.load import load_settings, model_for
-from conf.models import needs_masks
 from conf.paths import Paths, mask_version
-from conf.refusal import Refusal
-from etl.publish import is_published
+from conf.settings.model_file import needs_masks
+from etl.artefact import is_published
 
 
 def main() -> None:
@@ -23,10 +23,10 @@ def main() -> None:
     names = [arguments.model] if arguments.model else [settings.ranker.model, settings.tagger.model]
     models = {name: model for name in names if needs_masks(model := model_for(settings, name))}
     if not models:
-        raise Refusal(
+        raise InputError(
             f"no masks are used by {' or '.join(names)}",
             where="--model",
-            remedy="choose a model with sharing = 'sparse_weight'",
+            hint="choose a model with sharing = 'sparse_weight'",
         )
     for name, model in models.items():
         version = mask_version(settings.masks.version, model.masks, settings.training.seed)
@@ -35,7 +35,7 @@ def main() -> None:
             print(f"masks {version}: present in {target}, nothing to do", flush=True)
             continue
         # imported late: every day but one finds the masks there, and PyTorch takes seconds to load
-        from trainer.mask_generation import generate
+        from trainer.pruning.generation import generate
 
         generate(settings, model, name)
 

@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 
 from conf import cli
+from conf.errors import InputError
 from conf.load import load_settings
-from conf.refusal import Refusal
-from etl.publish import identity, is_published, publish, read_manifest
-from trainer import pictures, tracking, vocabulary
-from trainer.daily_run import add_model, open_run
-from trainer.family import STEP, DailyRun, Learnt
-from trainer.metrics import flatten
-from trainer.predict import metrics_by_task, predict, write_predictions
+from etl.artefact import identity, is_published, publish, read_manifest
+from trainer.daily import plots as pictures
+from trainer.daily.open import add_model, open_run
+from trainer.daily.run import STEP, DailyRun, TrainedDay
+from trainer.data import vocabulary
+from trainer.evaluation.metrics import flatten
+from trainer.evaluation.predict import metrics_by_task, predict
+from trainer.evaluation.predictions import write_predictions
+from trainer.tracking import mlflow_runs as tracking
 
 
 def main() -> None:
@@ -34,7 +37,9 @@ def main() -> None:
     wanted = cli.chosen_days(arguments)
     start = settings.training.start
     if wanted[0] < start:
-        raise Refusal(f"{wanted[0]} lies before [training] start = {start}", where="--day", remedy="choose a later day")
+        raise InputError(
+            f"{wanted[0]} lies before [training] start = {start}", where="--day", hint="choose a later day"
+        )
     run = open_run(settings, arguments.family, arguments.model)
     train_missing(run, wanted[-1], forced_from=wanted[0] if arguments.force else None)
 
@@ -54,16 +59,16 @@ def train_missing(run: DailyRun, last: date, forced_from: date | None = None) ->
 def train(run: DailyRun, day: date) -> None:
     """Predicts the day, trains on it, logs and publishes; the model is published last."""
     paths, samples = run.paths, run.paths.samples(day)
-    read_manifest(samples, remedy=f"build the samples: python -m etl.build_samples --day {day}")
+    read_manifest(samples, hint=f"build the samples: python -m etl.build_samples --day {day}")
     sizes = vocabulary.sizes(paths, day)
     metrics = {} if day == run.settings.training.start else _predict_next_day(run, day)
     learnt = run.learn(day, sizes)
     done = learnt.done
     if unlearnt := [name for name, loss in done.losses.items() if not np.isfinite(loss)]:
-        raise Refusal(
+        raise InputError(
             f"the loss of {', '.join(unlearnt)} is not finite",
             where=samples,
-            remedy="lower the learning rate in the model file",
+            hint="lower the learning rate in the model file",
         )
     manifest = {
         **run.identity(day),
@@ -88,7 +93,7 @@ def _predict_next_day(run: DailyRun, day: date) -> dict[str, Any]:
     model_identity = identity(paths.model(run.family, run.name, day - STEP))
     made_from = {"model": model_identity, "samples": identity(paths.samples(day))}
     if is_published(target):
-        manifest = read_manifest(target, remedy="")
+        manifest = read_manifest(target, hint="")
         if {key: manifest.get(key) for key in made_from} == made_from:
             return dict(manifest["metrics"])
     model = run.restored(day - STEP)
@@ -99,7 +104,7 @@ def _predict_next_day(run: DailyRun, day: date) -> dict[str, Any]:
     return dict(metrics)
 
 
-def _log(run: DailyRun, day: date, manifest: dict[str, Any], learnt: Learnt) -> None:
+def _log(run: DailyRun, day: date, manifest: dict[str, Any], learnt: TrainedDay) -> None:
     done, tags = learnt.done, {"family": run.family, "model": run.name, "job": "train_day"}
     params = {"model": run.name, "seed": run.settings.training.seed, **run.model.choices()}
     history = tracking.history(run.settings, run.family, run.name, tags, params)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from conf.refusal import Refusal
+from conf.errors import InputError
 
 PATIENCE_S = 60
 
@@ -26,7 +26,7 @@ class AirflowApi:
         return cls(address, answer["access_token"])
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, accept: int | None = None) -> Any:
-        """The answer's JSON; None when it has the status `accept`. Raises Refusal on any other error.
+        """The answer's JSON; None when it has the status `accept`. Raises InputError on any other error.
 
         A server that fails or does not answer is asked again for a while: no call below does its work twice. On
         SQLite, Airflow answers 503 at once when its scheduler writes between a request's reading and writing.
@@ -49,8 +49,8 @@ class AirflowApi:
             except OSError as error:
                 problem, final = f"nothing: {error}", False
             if final or time.monotonic() > deadline:
-                raise Refusal(
-                    f"Airflow answered {problem}", where=f"{method} {path}", remedy="see lake/airflow/services"
+                raise InputError(
+                    f"Airflow answered {problem}", where=f"{method} {path}", hint="see lake/airflow/services"
                 )
             time.sleep(1)
 
@@ -61,7 +61,7 @@ class AirflowApi:
         while self.call("PATCH", path, {"is_paused": False}, accept=404) is None:
             if time.monotonic() > deadline:
                 errors = [e["stack_trace"] for e in self.call("GET", "/api/v2/importErrors")["import_errors"]]
-                raise Refusal(f"DAG {dag_id} does not load\n{''.join(errors)}", where="dags/", remedy="mend its file")
+                raise InputError(f"DAG {dag_id} does not load\n{''.join(errors)}", where="dags/", hint="mend its file")
             time.sleep(0.5)
 
     def trigger(self, dag_id: str) -> str:

@@ -10,9 +10,9 @@ import time
 from datetime import date, timedelta
 
 from conf import cli
+from conf.errors import InputError
 from conf.paths import Paths, run_name
-from conf.refusal import Refusal
-from conf.settings import Settings
+from conf.settings.run_file import Settings
 from dags.local.airflow_api import AirflowApi
 from dags.local.processes import watch
 from dags.local.progress import Progress, RunFailed
@@ -28,7 +28,7 @@ def main() -> None:
     last = run_settings.daily.last
     first = validation_day(run_settings) + STEP
     if last is None or last < first:
-        raise Refusal(f"[daily] last = {last}", where=CONFIG, remedy=f"name a day from {first} on")
+        raise InputError(f"[daily] last = {last}", where=CONFIG, hint=f"name a day from {first} on")
     days = cli.days(first, last)
     try:
         with serving() as served:
@@ -94,7 +94,7 @@ def _is_finished(run_settings: Settings, day: date) -> bool:
 def _run_id(airflow: AirflowApi, day: date) -> str:
     run_id = airflow.run_of("daily", day)
     if run_id is None:
-        raise Refusal(f"Airflow made no run for {day}", where="DAG daily", remedy="see lake/airflow/services")
+        raise InputError(f"Airflow made no run for {day}", where="DAG daily", hint="see lake/airflow/services")
     return run_id
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from conf.refusal import Refusal
+from conf.errors import InputError
 
 HOST = "127.0.0.1"
 START_S = 180  # a service that is not ready by then has failed
@@ -43,21 +43,21 @@ def launch(name: str, command: list[str], environment: Mapping[str, str], cwd: P
 
 
 def wait_until(ready: Callable[[], bool], services: list[Service]) -> None:
-    """Returns when `ready`; raises Refusal when a service ends meanwhile or it takes too long."""
+    """Returns when `ready`; raises InputError when a service ends meanwhile or it takes too long."""
     deadline = time.monotonic() + START_S
     while not ready():
         watch(services)
         if time.monotonic() > deadline:
-            raise Refusal(f"not ready after {START_S} s", where=services[-1].log.parent, remedy="read the logs there")
+            raise InputError(f"not ready after {START_S} s", where=services[-1].log.parent, hint="read the logs there")
         time.sleep(0.3)
 
 
 def watch(services: list[Service]) -> None:
-    """Raises Refusal, with the end of its log, when a service has ended."""
+    """Raises InputError, with the end of its log, when a service has ended."""
     for service in services:
         if service.process.poll() is not None:
             tail = "\n".join(service.log.read_text(errors="replace").splitlines()[-15:])
-            raise Refusal(f"{service.name} ended\n{tail}\n", where=service.log, remedy="mend what its log says")
+            raise InputError(f"{service.name} ended\n{tail}\n", where=service.log, hint="mend what its log says")
 
 
 def end(services: list[Service]) -> None:
@@ -124,7 +124,7 @@ def free_port(preferred: int) -> int:
             except OSError:
                 continue
             return port
-    raise Refusal(f"ports {preferred} to {preferred + 99} are all busy", where=HOST, remedy="free one of them")
+    raise InputError(f"ports {preferred} to {preferred + 99} are all busy", where=HOST, hint="free one of them")
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ class Progress:
     live: bool = field(default_factory=sys.stdout.isatty)
 
     def follow(self, dag_id: str, run_id: str, label: str) -> None:
-        """Returns when the run has succeeded; raises RunFailed when it has failed, Refusal when a service has ended."""
+        """Returns when the run has succeeded; raises RunFailed when it fails, InputError when a service ends."""
         states: dict[str, str] = {}
         lines: dict[tuple[str, int], int] = {}
         while True:

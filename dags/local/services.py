@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conf.cli import run
-from conf.refusal import Refusal
+from conf.errors import InputError
 from dags.local.processes import (
     HOST,
     Service,
@@ -50,14 +50,16 @@ class Served:
 
 @contextlib.contextmanager
 def serving() -> Iterator[Served]:
-    """Airflow and MLflow for as long as the block runs; raises Refusal when they are being served already."""
+    """Airflow and MLflow for as long as the block runs; raises InputError when they are being served already."""
     LOGS.mkdir(parents=True, exist_ok=True)
     services: list[Service] = []
     with (HOME / "lock").open("w") as lock, signals_as_exit():
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refusal("already being served", where=HOME, remedy="end the other `make demo` or `make ui`") from None
+            raise InputError(
+                "already being served", where=HOME, hint="end the other `make demo` or `make ui`"
+            ) from None
         _end_leftovers()
         try:
             yield _start(services)
@@ -146,7 +148,7 @@ def _mlflow_command(tracking: str, port: int) -> list[str]:
 def _migrate(command: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True)
     if done.returncode != 0:
-        raise Refusal(f"Airflow's database is not usable\n{done.stderr[-2000:]}\n", where=HOME, remedy="make clean")
+        raise InputError(f"Airflow's database is not usable\n{done.stderr[-2000:]}\n", where=HOME, hint="make clean")
 
 
 def _get(url: str) -> bytes | None:

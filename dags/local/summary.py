@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet
 
 from conf.paths import Paths, run_name
-from conf.settings import Settings
+from conf.settings.run_file import Settings
 
 MANIFEST = "_MANIFEST.json"  # etl.publish writes it
 EXAMPLES = 3

@@ -5,7 +5,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from conf.settings import Settings
+from conf.settings.run_file import Settings
 from etl.sources import events, kuairand, simulated
 from etl.sources.base import RawTables
 
@@ -13,7 +13,7 @@ from etl.sources.base import RawTables
 def read(spark: SparkSession, settings: Settings, first: date, last: date, margin: int) -> RawTables:
     """The raw tables, with the events of a range of days and of `margin` days around it.
 
-    Raises Refusal for files that cannot be used.
+    Raises InputError for files that cannot be used.
     """
     match settings.source.kind:
         case "simulated":

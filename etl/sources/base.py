@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from etl.contract import BOOKKEEPING, EVENT_TABLES, RAW
-from etl.schema import require
+from etl.spark.schema import require
 
 HOUR_MS = 3_600_000
 

@@ -8,8 +8,9 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf.refusal import Refusal
-from conf.settings import Events, EventTable, Settings
+from conf.errors import InputError
+from conf.settings.run_file import Settings
+from conf.settings.source import Events, EventTable
 from etl.contract import EVENT_TABLES, RAW
 from etl.sources import files
 from etl.sources.base import RawTables, day_of, hour_of, plausible
@@ -64,11 +65,11 @@ def _source(settings: Settings) -> Events:
 
 
 def _files(name: str, table: EventTable, first: date, last: date, margin: int) -> dict[date | None, list[Path]]:
-    """Partition day -> its files; None: not partitioned. Raises Refusal unless every day asked for is there."""
+    """Partition day -> its files; None: not partitioned. Raises InputError unless every day asked for is there."""
     if "{day" not in table.path:
         paths = _expand(table.path)
         if not paths:
-            raise Refusal("there is no such file", where=table.path, remedy=f"mend [source.{name}] path")
+            raise InputError("there is no such file", where=table.path, hint=f"mend [source.{name}] path")
         return {None: paths}
     partitions: dict[date | None, list[Path]] = {}
     for n in range(-margin, (last - first).days + margin + 1):
@@ -77,7 +78,7 @@ def _files(name: str, table: EventTable, first: date, last: date, margin: int) -
         if paths := _expand(place):
             partitions[day] = paths
         elif first <= day <= last:
-            raise Refusal(f"no {name} of {day}", where=place, remedy="bring that day, or choose other days")
+            raise InputError(f"no {name} of {day}", where=place, hint="bring that day, or choose other days")
     return partitions
 
 

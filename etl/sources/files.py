@@ -14,8 +14,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from conf.refusal import Refusal
-from etl.publish import file_hash
+from conf.errors import InputError
+from etl.artefact import file_hash
 
 MALFORMED = "malformed row"
 # text of a CSV line that has too few or too many fields
@@ -37,15 +37,15 @@ def read_csv(
 ) -> DataFrame:
     """All columns as text plus LINE. `names`: the columns of files without header.
 
-    Raises Refusal for an empty or truncated file and for a column of `needed` that a file lacks.
+    Raises InputError for an empty or truncated file and for a column of `needed` that a file lacks.
     """
     needed = list(needed)
     parts = []
     for path in paths:
         columns = names or _header(path, separator)
         if missing := [c for c in needed if c not in columns]:
-            raise Refusal(
-                f"no column {', '.join(missing)}", where=path, remedy=f"the file has: {', '.join(columns)}; mend either"
+            raise InputError(
+                f"no column {', '.join(missing)}", where=path, hint=f"the file has: {', '.join(columns)}; mend either"
             )
         _refuse_truncated(path, len(columns), separator)
         schema = StructType([StructField(c, StringType()) for c in [*columns, LINE]])
@@ -63,7 +63,7 @@ def read_csv(
 
 
 def read_parquet(spark: SparkSession, paths: Iterable[Path], needed: Iterable[str]) -> DataFrame:
-    """Columns as text or lists of text, plus LINE (null). Raises Refusal for an unreadable file and a missing column.
+    """Columns as text or lists of text, plus LINE (null). Raises InputError for an unreadable file or missing column.
 
     Text, because the files of two days need not agree on types: a column without values has none.
     """
@@ -73,12 +73,12 @@ def read_parquet(spark: SparkSession, paths: Iterable[Path], needed: Iterable[st
             columns = pq.read_schema(path).names
         except (pa.ArrowInvalid, OSError) as error:
             reason = str(error).splitlines()[0]
-            raise Refusal(
-                f"not a whole Parquet file ({reason})", where=path, remedy="it may be truncated: fetch it again"
+            raise InputError(
+                f"not a whole Parquet file ({reason})", where=path, hint="it may be truncated: fetch it again"
             ) from None
         if missing := [c for c in needed if c not in columns]:
-            raise Refusal(
-                f"no column {', '.join(missing)}", where=path, remedy=f"the file has: {', '.join(columns)}; mend either"
+            raise InputError(
+                f"no column {', '.join(missing)}", where=path, hint=f"the file has: {', '.join(columns)}; mend either"
             )
     read = spark.read.parquet(*map(str, paths))
     return read.select(*(_text(c, kind) for c, kind in read.dtypes), F.lit(None).cast("string").alias(LINE))
@@ -93,7 +93,7 @@ def _text(column: str, kind: str) -> Column:
 
 
 def refuse_mistyped(rows: DataFrame, parsed: dict[str, Column], where: object) -> None:
-    """Raises Refusal when most values of a column do not parse: then the column is wrong, not its rows."""
+    """Raises InputError when most values of a column do not parse: then the column is wrong, not its rows."""
     checks: list[Column] = []
     for name, value in parsed.items():
         bad = F.col(name).isNotNull() & value.isNull()
@@ -103,10 +103,10 @@ def refuse_mistyped(rows: DataFrame, parsed: dict[str, Column], where: object) -
     for n, name in enumerate(parsed):
         values, bad_values, example = found[3 * n : 3 * n + 3]
         if bad_values * 2 > values:
-            raise Refusal(
+            raise InputError(
                 f"column '{name}' has the wrong type: {bad_values} of {values} values do not parse, e.g. '{example}'",
                 where=where,
-                remedy="mend the column, or name the right one",
+                hint="mend the column, or name the right one",
             )
 
 
@@ -131,9 +131,9 @@ def _header(path: Path, separator: str) -> list[str]:
     with _open(path) as file:
         columns = next(csv.reader(file, delimiter=separator), [])
     if not columns:
-        raise Refusal("the file is empty", where=path, remedy="fetch it again, or take it away")
+        raise InputError("the file is empty", where=path, hint="fetch it again, or take it away")
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
-        raise Refusal(f"its header names {', '.join(twice)} twice", where=path, remedy="rename one of them")
+        raise InputError(f"its header names {', '.join(twice)} twice", where=path, hint="rename one of them")
     return columns
 
 
@@ -142,13 +142,13 @@ def _refuse_truncated(path: Path, fields: int, separator: str) -> None:
     try:
         last = _last_line(path)
     except EOFError:
-        raise Refusal("truncated: the archive ends early", where=path, remedy="fetch it again") from None
+        raise InputError("truncated: the archive ends early", where=path, hint="fetch it again") from None
     if last.endswith("\n"):
         return
     found = len(next(csv.reader([last], delimiter=separator), []))
     if found != fields or last.count('"') % 2:
-        raise Refusal(
-            f"truncated: its last line has {found} of {fields} fields and no end", where=path, remedy="fetch it again"
+        raise InputError(
+            f"truncated: its last line has {found} of {fields} fields and no end", where=path, hint="fetch it again"
         )
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf.refusal import Refusal
-from conf.settings import KuaiRand, Settings
+from conf.errors import InputError
+from conf.settings.run_file import Settings
+from conf.settings.source import KuaiRand
 from etl.sources import files
 from etl.sources.base import RawTables, day_of, plausible
 
@@ -65,13 +66,13 @@ def _source(settings: Settings) -> KuaiRand:
 
 def _logs(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise Refusal(
-            "there is no such folder", where=folder, remedy="set [source] path or SPARSETAG_SOURCE__PATH to the CSVs"
+        raise InputError(
+            "there is no such folder", where=folder, hint="set [source] path or SPARSETAG_SOURCE__PATH to the CSVs"
         )
     logs = sorted(folder.glob(LOGS))
     for path in [*(logs or [folder / LOGS]), folder / USERS, folder / ITEMS]:
         if (not path.is_file() and not logs) or not path.exists():
-            raise Refusal("there is no such file", where=path, remedy="put the official CSVs of KuaiRand-Pure there")
+            raise InputError("there is no such file", where=path, hint="put the official CSVs of KuaiRand-Pure there")
     return logs
 
 
@@ -142,6 +143,6 @@ def _snapshot(spark: SparkSession, path: Path, key: str) -> DataFrame:
 def _items(spark: SparkSession, path: Path) -> DataFrame:
     videos = _snapshot(spark, path, "video_id")
     if "tag" not in videos.columns:
-        raise Refusal("no column tag", where=path, remedy="put the official file there")
+        raise InputError("no column tag", where=path, hint="put the official file there")
     tags = F.filter(F.split(F.coalesce("tag", F.lit("")), r"\s*,\s*"), lambda tag: tag != "")
     return videos.withColumnRenamed("video_id", "item_id").withColumn("tags", tags).drop("tag")

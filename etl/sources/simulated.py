@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
-from conf.refusal import Refusal
-from conf.settings import Settings, Simulated
+from conf.errors import InputError
+from conf.settings.run_file import Settings
+from conf.settings.source import Simulated
 from etl.contract import BOOKKEEPING, EVENT_TABLES
 from etl.sources import world
 from etl.sources.base import RawTables
@@ -33,11 +34,11 @@ SCHEMA = {
 
 
 def read(spark: SparkSession, settings: Settings, first: date, last: date, margin: int) -> RawTables:
-    """The events of a range of days and `margin` days around it. Raises Refusal before 2000-01-01."""
+    """The events of a range of days and `margin` days around it. Raises InputError before 2000-01-01."""
     source = settings.source
     assert isinstance(source, Simulated)
     if first < FIRST_DAY:
-        raise Refusal(f"the world begins on {FIRST_DAY}", where=f"day {first}", remedy="choose a later day")
+        raise InputError(f"the world begins on {FIRST_DAY}", where=f"day {first}", hint="choose a later day")
     first, last = max(FIRST_DAY, first - timedelta(days=margin)), last + timedelta(days=margin)
     # steps that follow an impression after midnight lie in the next day
     shown = [raw_day(source, first + timedelta(days=n)) for n in range(-1, (last - first).days + 1)]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import betainc, expit  # type: ignore[import-untyped]
 
-from conf.settings import Simulated
+from conf.settings.source import Simulated
 
 AGES, GENDERS, REGIONS, TAGS_AN_ITEM = 6, 2, 8, 3
 TRAFFIC = (0.5, 0.35, 0.15)  # share of each domain

@@ -19,10 +19,10 @@ from sklearn.linear_model import LogisticRegression
 
 from conf import cli
 from conf.load import load_settings
-from tagging.calibration import DAYS, Array, calibrations
-from trainer.daily_run import open_run
-from trainer.family import STEP, DailyRun
-from trainer.predict import read_predictions
+from tagging.scoring.calibration import DAYS, Array, calibrations
+from trainer.daily.open import open_run
+from trainer.daily.run import STEP, DailyRun
+from trainer.evaluation.predictions import read_predictions
 
 Curve = Callable[[Array], Array]
 CLIP = 1e-6

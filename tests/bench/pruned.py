@@ -1,4 +1,4 @@
-"""What pruning saves at inference: a masked network dense, in bf16, and exported (trainer/subnetwork.py).
+"""What pruning saves at inference: a masked network dense, in bf16, and exported (trainer/export/subnetwork.py).
 
     OMP_WAIT_POLICY=PASSIVE python -m tests.bench.pruned [--rows 4096] [--runs 15] [--threads 1 2] [--masks FILE]
 
@@ -17,9 +17,10 @@ from torch import Tensor
 
 from conf import cli
 from tests.bench.turns import Turns, add_threads
-from trainer.mask import Mask, prune_neurons
+from trainer.export.subnetwork import Form, Layer, Subnetwork, cut, fastest, layers_of, stored_bytes
+from trainer.parts.mask import Mask
 from trainer.parts.sharing import SparseSharing
-from trainer.subnetwork import Form, Layer, Subnetwork, cut, fastest, layers_of, stored_bytes
+from trainer.pruning.prune import prune_neurons
 
 WIDTH = 1072  # inputs of the ranker on KuaiRand: 67 vectors of 16
 SHAPES = ([512, 256, 128], [128, 64])  # LT4REC's, and that of conf/models

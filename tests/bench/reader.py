@@ -20,17 +20,17 @@ import pyarrow.parquet
 import torch
 
 from conf.load import load_model, load_settings
-from conf.models import RankerModel
 from conf.paths import Paths
-from conf.settings import Settings
+from conf.settings.model_file import RankerModel
+from conf.settings.run_file import Settings
 from etl.contract import columns_of
 from tests.trainer.tables import START, sample_rows, sizes, write_samples
-from trainer.device import device
-from trainer.loop import Pass, train_pass
-from trainer.objective import objective_of
-from trainer.optimiser import TaskOptimiser
-from trainer.ranker import build
-from trainer.reader import LABEL_COLUMNS, Waiting, read
+from trainer.data.reader import LABEL_COLUMNS, Waiting, read
+from trainer.models.ranker import build
+from trainer.objectives.build import objective_of
+from trainer.training.device import device
+from trainer.training.loop import Pass, train_pass
+from trainer.training.optimiser import StepOptimiser
 
 ROWS, ROW_GROUP, RUNS = 2_000_000, 131_072, 9
 
@@ -64,7 +64,7 @@ def trained(folder: Path, settings: Settings, model: RankerModel) -> Pass:
     where = device(settings.training)
     network = build(model, settings, sizes(START), seed=0).to(where)
     steps = objective_of(model, settings).steps
-    optimiser = TaskOptimiser(network, [step.name for step in steps], model.optimiser)
+    optimiser = StepOptimiser(network, [step.name for step in steps], model.optimiser)
     waiting = Waiting()
     rows = read(folder, settings.features, shuffle_seed=1, waiting=waiting)
     return train_pass(network, optimiser, rows, steps, model.optimiser.batch_size, where, waiting, torch.Generator())

@@ -4,12 +4,12 @@
     python -m tests.bench.rechub [--rows 40000] [--batch 256] [--runs 3] [--threads 1]
 
 torch-rechub as its README has it: rows in memory, DataGenerator's loaders, MTLTrainer, SharedBottom and MMOE. Here:
-rows from Parquet through the reader, trainer/loop.py, `hard` and `mmoe`, without cross products, which it has not.
+rows from Parquet through the reader, trainer/training/loop.py, `hard` and `mmoe`, without cross products.
 Both learn a click and a second label. There every row is seen once, by both tasks; here by CTR, and again by CVR
 where it was clicked. A row counts once in either case.
 
-Inference: probabilities of both tasks for every row. `predict` is all of trainer/predict.py: keys and labels read as
-well, and the table of predictions put together.
+Inference: probabilities of both tasks for every row. `predict` is all of trainer/evaluation/predict.py: keys and labels
+read as well, and the table of predictions put together.
 """
 
 import argparse
@@ -25,21 +25,21 @@ import pandas as pd
 import torch
 
 from conf import cli
+from conf.errors import InputError
 from conf.load import load_model, load_settings
-from conf.models import RankerModel
 from conf.paths import Paths
-from conf.refusal import Refusal
-from conf.settings import Settings
+from conf.settings.model_file import RankerModel
+from conf.settings.run_file import Settings
 from etl.contract import feature_columns
 from tests.bench.turns import Turns
 from tests.trainer.tables import START, sample_rows, sizes, write_samples
-from trainer.device import device
-from trainer.loop import train_pass
-from trainer.objective import objective_of
-from trainer.optimiser import TaskOptimiser
-from trainer.predict import CHUNK, predict
-from trainer.ranker import build
-from trainer.reader import Waiting, read
+from trainer.data.reader import Waiting, read
+from trainer.evaluation.predict import CHUNK, predict
+from trainer.models.ranker import build
+from trainer.objectives.build import objective_of
+from trainer.training.device import device
+from trainer.training.loop import train_pass
+from trainer.training.optimiser import StepOptimiser
 
 try:
     from torch_rechub.basic.features import SequenceFeature, SparseFeature
@@ -67,7 +67,7 @@ class Ours:
         self.settings, self.folder, self.batch_size = settings, folder, model.optimiser.batch_size
         self.network = build(model, settings, sizes(START) | LARGE, seed=0)
         self.objective = objective_of(model, settings)
-        self.optimiser = TaskOptimiser(self.network, [step.name for step in self.objective.steps], model.optimiser)
+        self.optimiser = StepOptimiser(self.network, [step.name for step in self.objective.steps], model.optimiser)
 
     def train(self) -> None:
         waiting = Waiting()
@@ -126,7 +126,7 @@ class Rechub:
 
 def main() -> None:
     if MTLTrainer is None:
-        raise Refusal("not installed", where="torch-rechub", remedy="pip install -c constraints.txt -e '.[bench]'")
+        raise InputError("not installed", where="torch-rechub", hint="pip install -c constraints.txt -e '.[bench]'")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=40_000)
     parser.add_argument("--batch", type=int, default=256, help="of training, 256 as in its README")

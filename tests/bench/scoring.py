@@ -18,11 +18,11 @@ from torch import Tensor
 
 from conf import cli
 from conf.load import load_model, load_settings
-from tagging import score
-from tagging.export import Export, export
+from tagging.scoring import score
+from tagging.scoring.export import Export, export
 from tests.bench.turns import Turns, add_threads
-from trainer.batch import Batch
-from trainer.tagger import Tagger, build
+from trainer.data.batch import Batch
+from trainer.models.tagger import Tagger, build
 
 K, D, TOP = 5, 64, 20
 KNOWN_USERS = 20_000  # ids in the user table; more users than that share rows, so that the model does not grow

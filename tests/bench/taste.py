@@ -17,14 +17,14 @@ from scipy.stats import rankdata
 
 from conf import cli
 from conf.load import load_settings
-from conf.settings import Settings
+from conf.settings.run_file import Settings
 from etl.contract import columns_of
 from etl.sources.world import world
-from tagging.export import export
-from tagging.score import cosines
-from trainer import vocabulary
-from trainer.comparison_run import with_seed
-from trainer.daily_run import open_run
+from tagging.scoring.export import export
+from tagging.scoring.score import cosines
+from trainer.comparison.run import with_seed
+from trainer.daily.open import open_run
+from trainer.data import vocabulary
 
 STEPS = {"interest": "click", "intention": "conversion"}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from trainer.subnetwork import seconds
+from trainer.export.subnetwork import seconds
 
 
 class Turns:

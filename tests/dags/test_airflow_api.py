@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from conf.refusal import Refusal
+from conf.errors import InputError
 from dags.local.airflow_api import AirflowApi
 
 
@@ -66,7 +66,7 @@ def test_a_backfill_is_asked_for_again_when_the_database_is_locked(stumbling):
 def test_a_refused_question_is_not_asked_again(stumbling):
     api, statuses, seen = stumbling
     statuses += [403]
-    with pytest.raises(Refusal, match=r"GET /api/v2/dags/daily/dagRuns/run: .*403"):
+    with pytest.raises(InputError, match=r"GET /api/v2/dags/daily/dagRuns/run: .*403"):
         api.state("daily", "run")
     assert [method for method, _ in seen] == ["GET"]
 
@@ -79,5 +79,5 @@ def test_an_accepted_status_is_no_answer(stumbling):
 
 def test_nobody_there_is_refused_once_patience_ends(monkeypatch):
     monkeypatch.setattr("dags.local.airflow_api.PATIENCE_S", 0)
-    with pytest.raises(Refusal, match="Connection refused"):
+    with pytest.raises(InputError, match="Connection refused"):
         AirflowApi("http://127.0.0.1:9", "token").state("daily", "run")

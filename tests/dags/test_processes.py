@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from conf.refusal import Refusal
+from conf.errors import InputError
 from dags.local import processes
 
 # As Airflow's scheduler does: starts a job in a session of its own, notes the job's id, and when asked to end
@@ -57,7 +57,7 @@ def test_ending_a_service_ends_its_jobs_in_other_sessions_and_lets_it_note_that(
 
 def test_a_service_that_ends_shows_the_end_of_its_log(tmp_path):
     service = processes.launch("broken", ["ls", "/nowhere"], os.environ, cwd=tmp_path, logs=tmp_path)
-    with pytest.raises(Refusal, match=r"(?s)broken ended.*/nowhere.*No such file"):
+    with pytest.raises(InputError, match=r"(?s)broken ended.*/nowhere.*No such file"):
         processes.wait_until(lambda: False, [service])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from conf.paths import Paths
-from conf.settings import Settings
+from conf.settings.run_file import Settings
 
 DAY = date(2026, 3, 2)
 SIMULATED = {"kind": "simulated", "world": "video", "users": 60, "items": 30, "tags": 6, "impressions": 600, "seed": 3}

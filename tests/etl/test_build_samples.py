@@ -9,11 +9,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from conf.refusal import Refusal
-from conf.settings import Feature
+from conf.errors import InputError
+from conf.settings.run_file import Feature
 from etl import build_samples
 from etl.contract import EVENT_TABLES, RAW, labels_of, samples_schema
-from etl.day_files import value_statistics
+from etl.samples.day_files import value_statistics
 from etl.sources import simulated, world
 from tests.etl import runs
 from tests.kill import killed
@@ -151,14 +151,14 @@ def test_a_second_run_skips_and_a_forced_one_writes_the_same_bytes(spark, built,
 
 def test_files_of_other_settings_are_not_taken_for_done(spark, built):
     other = built.model_copy(update={"labels": built.labels.model_copy(update={"converted_at": 0.9})})
-    with pytest.raises(Refusal, match="was built with other settings"):
+    with pytest.raises(InputError, match="was built with other settings"):
         build_samples.build(other, [ONE])
 
 
 def test_a_day_that_later_days_continue_cannot_be_changed_under_them(spark, built):
     before = runs.contents(built.lake.root)
     other = built.model_copy(update={"source": built.source.model_copy(update={"seed": 9})})
-    with pytest.raises(Refusal, match="the vocabulary of 2026-03-03 would change, and later days continue it"):
+    with pytest.raises(InputError, match="the vocabulary of 2026-03-03 would change, and later days continue it"):
         build_samples.build(other, [ONE, TWO], force=True)
     assert runs.contents(built.lake.root) == before
 
@@ -171,8 +171,8 @@ def two_days(root: Path) -> None:
     ("place", "after", "done"),
     [
         # in the middle of writing; and in the middle of publishing: the last of the eight tables of the second day
-        ("etl.day_files:stage_samples", 1, []),
-        ("etl.parquet:described", 8 + 8, [ONE]),
+        ("etl.samples.day_files:stage_samples", 1, []),
+        ("etl.spark.parquet:described", 8 + 8, [ONE]),
     ],
 )
 def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(spark, built, tmp_path, place, after, done):

@@ -59,7 +59,7 @@ def test_users_are_those_of_the_table_and_those_seen_each_once(spark, tmp_path):
 
 def test_killed_in_the_middle_of_the_file_and_run_again_gives_the_bytes_of_an_undisturbed_run(built, lake, tmp_path):
     shutil.copytree(built.lake.root, tmp_path / "lake")
-    killed(users, tmp_path, "etl.parquet:_Writer.add")
+    killed(users, tmp_path, "etl.spark.parquet:_Writer.add")
     # begun under another name, and nothing to be seen where readers look
     (begun,) = (tmp_path / f"lake/_staging/users__dt={THREE}").iterdir()
     assert begun.name.startswith("part-00000.") and begun.suffix != ".parquet"

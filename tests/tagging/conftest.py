@@ -3,8 +3,8 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.settings import Spark
-from etl.session import session
+from conf.settings.run_file import Spark
+from etl.spark.session import session
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,14 @@ import torch
 
 from conf.load import load_settings
 from conf.paths import Paths
-from conf.settings import Lake, Settings, Spark, Tagging, Tracking
+from conf.settings.run_file import Lake, Settings, Spark, Tagging, Tracking
+from etl.artefact import file_hash, identity, publish, write_manifest
 from etl.contract import columns_of, users_schema
-from etl.publish import file_hash, identity, publish, write_manifest
 from tests.tagging.trained import DEMO, FEATURES, SIZES, TAGS, trained
-from trainer import checkpoint
-from trainer.daily_run import open_run
-from trainer.predict import write_predictions
-from trainer.tagger import Tagger
+from trainer.daily.open import open_run
+from trainer.evaluation.predictions import write_predictions
+from trainer.models.tagger import Tagger
+from trainer.training import checkpoint
 
 START, DAY = date(2026, 1, 1), date(2026, 1, 3)
 USERS = 70

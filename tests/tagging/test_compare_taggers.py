@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from conf.errors import InputError
 from conf.paths import Paths
-from conf.refusal import Refusal
 from tagging.compare_taggers import main
 from tests.trainer.tables import START, publish_days
 from tests.trainer.tables import settings as make_settings
-from tests.trainer.test_tracking import artifacts, runs_of
+from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 
 DAYS = [str(START + timedelta(days=n)) for n in range(4)]
 
@@ -54,5 +54,5 @@ def test_taggers_are_trained_compared_with_baselines_published_and_logged(settin
 
 
 def test_a_ranker_is_refused_before_any_work(settings, monkeypatch) -> None:
-    with pytest.raises(Refusal, match="model 'hard' is a ranker"):
+    with pytest.raises(InputError, match="model 'hard' is a ranker"):
         job(monkeypatch, "--models", "hard")

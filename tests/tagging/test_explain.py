@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from conf import cli
-from conf.refusal import Refusal
-from conf.settings import Settings
+from conf.errors import InputError
+from conf.settings.run_file import Settings
 from tagging import explain
-from tagging.inputs import opened
+from tagging.scoring.inputs import opened
 from tests.tagging.lake import DAY, TASKS, make_lake, user_ids
 from tests.tagging.trained import DEMO, literal, trained
-from trainer.daily_run import open_run
+from trainer.daily.open import open_run
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,13 @@ def test_a_user_without_features_is_explained_too(lake: Settings) -> None:
     ],
 )
 def test_unknown_users_and_tags_are_refused(lake: Settings, user: str, tag: str, what: str) -> None:
-    with pytest.raises(Refusal, match=what):
+    with pytest.raises(InputError, match=what):
         list(explain.explain(lake, DAY, user, tag))
 
 
 def test_a_retired_tag_is_refused(lake: Settings) -> None:
     retired = lake.model_copy(update={"tagging": lake.tagging.model_copy(update={"retired": ["tag 9"]})})
-    with pytest.raises(Refusal, match="tag 'tag 9' is retired"):
+    with pytest.raises(InputError, match="tag 'tag 9' is retired"):
         list(explain.explain(retired, DAY, "u12", "tag 9"))
 
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from conf import cli
+from conf.errors import InputError
 from conf.paths import Paths
-from conf.refusal import Refusal
-from etl.publish import MANIFEST, identity
+from etl.artefact import MANIFEST, identity
 from tagging import tag_users as job
 from tests.tagging.lake import DAY, USERS, make_lake, make_model, make_users, make_vocabulary, settings_in, user_ids
 from tests.tagging.test_tag_users import made
 from tests.tagging.trained import DEMO, SIZES, TAGS, trained
-from trainer import checkpoint
+from trainer.training import checkpoint
 
 
 def break_users(paths: Paths) -> None:
@@ -114,7 +114,7 @@ def weights_that_are_no_numbers(paths: Paths) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "what", "remedy"),
+    ("damage", "what", "hint"),
     [
         (break_users, "users/dt=2026-01-03: not there", "etl.build_users"),
         (truncate_users, "part-1.parquet: not a whole Parquet file", "etl.build_users"),
@@ -134,20 +134,20 @@ def weights_that_are_no_numbers(paths: Paths) -> None:
     ],
 )
 def test_refusals_name_what_is_wrong_and_publish_nothing(
-    tmp_path: Path, damage: Callable[[Paths], None], what: str, remedy: str
+    tmp_path: Path, damage: Callable[[Paths], None], what: str, hint: str
 ) -> None:
     settings = make_lake(tmp_path)
     damage(Paths(settings.lake.root))
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InputError) as refused:
         job.tag_users(settings, DAY, force=False)
     assert what in str(refused.value)
-    assert remedy in str(refused.value)
+    assert hint in str(refused.value)
     assert made(settings) == {}
 
 
 def test_retiring_every_tag_is_refused(tmp_path: Path) -> None:
     settings = make_lake(tmp_path, retired=[f"tag {n}" for n in TAGS])
-    with pytest.raises(Refusal, match=r"\[tagging\] retired: every tag is retired; keep one"):
+    with pytest.raises(InputError, match=r"\[tagging\] retired: every tag is retired; keep one"):
         job.tag_users(settings, DAY, force=False)
     assert made(settings) == {}
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from conf.paths import Paths
-from conf.settings import Settings, Spark
-from etl.publish import MANIFEST, file_hash, read_manifest
-from tagging import blocks
+from conf.settings.run_file import Settings, Spark
+from etl.artefact import MANIFEST, file_hash, read_manifest
 from tagging import tag_users as job
+from tagging.tables import blocks
 from tests.kill import killed
 from tests.tagging.lake import (
     DAY,
@@ -88,7 +88,7 @@ def test_tables_have_the_contract_s_columns_and_are_sorted(tagged: Settings) -> 
 def test_the_manifest_says_what_was_made_of_what(tagged: Settings) -> None:
     paths = Paths(tagged.lake.root)
     rows = published(tagged, "intention")
-    manifest = read_manifest(paths.user_tags(DAY, "intention"), remedy="")
+    manifest = read_manifest(paths.user_tags(DAY, "intention"), hint="")
     counts = rows["tag"].value_counts()
     assert (manifest["users"], manifest["users_tagged"], manifest["rows"], manifest["tags"]) == (70, 70, 210, 20)
     assert (manifest["coverage"], manifest["tags_per_user"]) == (1, 3)
@@ -139,7 +139,7 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged
         return [len(list(folder.glob("*.parquet"))) for folder in staging]
 
     # with two of the five blocks written, the third perhaps begun
-    killed(tag, tmp_path, "tagging.block:write_block", 2)
+    killed(tag, tmp_path, "tagging.tables.worker:write_block", 2)
     assert all(2 <= files < 5 for files in staged())
     assert made(settings) == {}
     noted = paths.staging(paths.user_tags(DAY, "notes")).glob("*.json")
@@ -175,7 +175,7 @@ def test_one_mlflow_run_a_day_with_the_figures_of_both_tasks(tagged: Settings) -
     assert [run.info.run_name for run in found] == ["mvke 2026-01-03"]
     metrics = found[0].data.metrics
     for task in TASKS:
-        manifest = read_manifest(Paths(tagged.lake.root).user_tags(DAY, task), remedy="")
+        manifest = read_manifest(Paths(tagged.lake.root).user_tags(DAY, task), hint="")
         for name in ("users_tagged", "coverage", "tags_per_user", "mean_top_score"):
             assert metrics[f"{task}_{name}"] == manifest[name]
     assert found[0].data.params["top_k"] == "3"

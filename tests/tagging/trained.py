@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from conf.load import load_model, load_settings
-from conf.models import TaggerModel
+from conf.settings.model_file import TaggerModel
 from etl.contract import columns_of
-from trainer.batch import Batch
-from trainer.mask import Mask
-from trainer.tagger import Tagger, build
+from trainer.data.batch import Batch
+from trainer.models.tagger import Tagger, build
+from trainer.parts.mask import Mask
 
 DEMO = Path(__file__).parents[2] / "conf" / "demo.toml"
 FEATURES = load_settings(DEMO).features

@@ -9,9 +9,9 @@ import pyarrow.parquet
 
 from conf.load import load_settings
 from conf.paths import Paths
-from conf.settings import Settings
+from conf.settings.run_file import Settings
+from etl.artefact import file_hash, publish, write_manifest
 from etl.contract import samples_schema
-from etl.publish import file_hash, publish, write_manifest
 
 START = date(2026, 1, 1)
 _ARROW = {"string": pyarrow.string(), "bigint": pyarrow.int64(), "float": pyarrow.float32(), "int": pyarrow.int32()}

@@ -10,21 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conf.errors import InputError
 from conf.load import load_settings
 from conf.paths import Paths
-from conf.refusal import Refusal
-from conf.settings import Lake, Tracking
-from etl.publish import read_manifest
+from conf.settings.run_file import Lake, Tracking
+from etl.artefact import read_manifest
 from tests.kill import killed
 from tests.trainer.tables import START, publish_days, sample_rows, write_samples
-from tests.trainer.test_tracking import artifacts, runs_of
 from tests.trainer.test_train_day import bits
+from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 from trainer.compare_models import compare, main
-from trainer.comparison import (
-    Asked,
-)
-from trainer.predict import read_predictions
-from trainer.rankscore import Rankscore
+from trainer.comparison.rankscore import Rankscore
+from trainer.comparison.statistics import Asked
+from trainer.evaluation.predictions import read_predictions
 
 DAYS = [str(START + timedelta(days=n)) for n in range(4)]
 
@@ -92,7 +90,7 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
     before = bits(settings.lake.root)
     job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
     assert "nothing to do" in capsys.readouterr().out
-    with pytest.raises(Refusal, match="other models, seeds or days"):
+    with pytest.raises(InputError, match="other models, seeds or days"):
         job("--models", "sparse_weight", "--seeds", "2")
     # killed in its last hours: the table and a model are missing, the rest is taken as it is
     for lost in (job.folder, Paths(settings.lake.root).model("ranker", "dnn-seed1", date.fromisoformat(DAYS[3]))):
@@ -127,10 +125,10 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tmp_pa
         publish_days(settings, 3, rows=300)
     two_models(lakes[0])
     # the second model's second of three days is trained and not yet published
-    killed(two_models, lakes[1], "trainer.checkpoint:save", 5)
+    killed(two_models, lakes[1], "trainer.training.checkpoint:save", 5)
     assert not (lakes[1] / "lake" / "comparisons").exists()
     # everything is logged and the table is written, but not published
-    killed(two_models, lakes[1], "trainer.comparison_run:write_manifest", 1)
+    killed(two_models, lakes[1], "trainer.comparison.run:write_manifest", 1)
     assert not (lakes[1] / "lake" / "comparisons").exists()
     two_models(lakes[1])
     undisturbed, after = (bits(lake / "lake" / "comparisons" / "models") for lake in lakes)
@@ -168,8 +166,7 @@ def test_a_day_without_any_conversion_and_a_domain_of_one_class_are_undefined_an
     }
     assert "undefined" in (job.folder / "comparison.md").read_text()
     assert (
-        read_manifest(Paths(settings.lake.root).model("ranker", "esm2", days[3]), remedy="")["losses"]["entire_space"]
-        > 0
+        read_manifest(Paths(settings.lake.root).model("ranker", "esm2", days[3]), hint="")["losses"]["entire_space"] > 0
     )
 
 
@@ -184,7 +181,7 @@ def test_a_day_without_any_conversion_and_a_domain_of_one_class_are_undefined_an
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_any_work(settings, job, arguments, match):
-    with pytest.raises(Refusal, match=match):
+    with pytest.raises(InputError, match=match):
         job(*arguments)
     assert not settings.lake.root.exists()
 

@@ -11,16 +11,16 @@ from itertools import pairwise
 import pytest
 import torch
 
+from conf.errors import InputError
 from conf.load import load_model, load_settings
-from conf.refusal import Refusal
 from tests.trainer.tables import START, publish_days, sample_rows, sizes, write_samples
 from tests.trainer.test_train_day import bits, job
-from trainer import mask_store
-from trainer.mask import Mask
-from trainer.mask_generation import generate
-from trainer.mask_rounds import Pruning, Round, best_round
-from trainer.objective import objective_of
-from trainer.ranker import build
+from trainer.models.ranker import build
+from trainer.objectives.build import objective_of
+from trainer.parts.mask import Mask
+from trainer.pruning import store as mask_store
+from trainer.pruning.generation import generate
+from trainer.pruning.rounds import Pruning, Round, best_round
 
 MODEL = load_model("sparse_weight")
 CTR, CVR = objective_of(MODEL, load_settings("conf/demo.toml")).heads
@@ -61,7 +61,7 @@ def test_every_round_starts_from_the_same_initial_weights(settings):
     tiny = MODEL.optimiser.model_copy(update={"learning_rate": 1e-12, "embedding_learning_rate": 1e-12})
     frozen = MODEL.model_copy(update={"optimiser": tiny})
     last = list(Pruning(settings, frozen).rounds(CTR))[-1].mask
-    initial = build(MODEL, settings, sizes(START), settings.training.seed).masked_weights()
+    initial = build(MODEL, settings, sizes(START), settings.training.seed).maskable_weights()
     values = torch.cat([w.abs().flatten() for w in initial.values()])
     kept = torch.cat([layer.flatten() for layer in last.layers.values()])
     assert values[kept].min() >= values[~kept].max()
@@ -70,7 +70,7 @@ def test_every_round_starts_from_the_same_initial_weights(settings):
 def test_masks_of_two_tasks_differ_and_are_published_with_their_history(settings):
     publish_days(settings, 3, rows=1500)
     generate(settings, MODEL, "sparse_weight")
-    masks, manifest = mask_store.read(mask_store.folder(settings, MODEL), remedy="")
+    masks, manifest = mask_store.read(mask_store.folder(settings, MODEL), hint="")
     assert set(masks) == {"ctr", "cvr"}
     assert any(not torch.equal(masks["ctr"].layers[n], masks["cvr"].layers[n]) for n in masks["ctr"].layers)
     for task in ("ctr", "cvr"):
@@ -130,7 +130,7 @@ def test_masks_of_all_models_of_the_run_file_are_made(settings, monkeypatch):
     made = job("trainer.generate_masks")
     assert made.returncode == 0, made.stderr
     assert "masks v1-two_tower: interest round 2 of 2" in made.stdout
-    masks, _ = mask_store.read(settings.lake.root / "masks/tagger/v1-two_tower", remedy="")
+    masks, _ = mask_store.read(settings.lake.root / "masks/tagger/v1-two_tower", hint="")
     assert set(masks) == {"interest", "intention"}
     assert not (settings.lake.root / "masks/ranker").exists()
 
@@ -140,7 +140,7 @@ def test_a_validation_day_of_one_class_is_refused_with_what_to_change(settings):
     unclicked = sample_rows(settings, days[2], 300)
     unclicked[["click", "conversion", "converted", "action", "action_defined", "conversion_defined"]] = 0.0
     write_samples(settings, days[2], unclicked)
-    with pytest.raises(Refusal, match="train_days"):
+    with pytest.raises(InputError, match="train_days"):
         generate(settings, MODEL, "sparse_weight")
     assert not mask_store.folder(settings, MODEL).exists()
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from conf.load import load_model
-from etl.publish import read_manifest
+from etl.artefact import read_manifest
 from tests.trainer.tables import publish_days
 from tests.trainer.tables import settings as make_settings
-from trainer import mask_store
-from trainer.daily_run import open_run
-from trainer.mask_generation import generate
+from trainer.daily.open import open_run
+from trainer.pruning import store as mask_store
+from trainer.pruning.generation import generate
 from trainer.train_day import train
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "losses.json"
@@ -29,7 +29,7 @@ def losses(root: Path) -> dict[str, dict[str, float]]:
         days = publish_days(settings, 3, rows=600)[:2]  # the third is the day that mask rounds are compared on
         masked = load_model("sparse_weight")
         generate(settings, masked, "sparse_weight")
-        rounds = read_manifest(mask_store.folder(settings, masked), remedy="")["history"]
+        rounds = read_manifest(mask_store.folder(settings, masked), hint="")["history"]
         found["masks"] = {
             f"{task} round {r['round']}": r["metric"] for task, of_task in rounds.items() for r in of_task
         }
@@ -42,7 +42,7 @@ def losses(root: Path) -> dict[str, dict[str, float]]:
             run = open_run(settings, family, model)
             for day in days:
                 train(run, day)
-            manifest = read_manifest(run.paths.model(family, run.name, days[1]), remedy="")
+            manifest = read_manifest(run.paths.model(family, run.name, days[1]), hint="")
             auc = {f"{task}_auc": of_task["auc"] for task, of_task in manifest["metrics"].items()}
             found[model] = manifest["losses"] | auc
     return found

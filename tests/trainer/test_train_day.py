@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from conf.errors import InputError
 from conf.load import load_model, load_settings
 from conf.paths import Paths
-from conf.refusal import Refusal
-from etl.publish import read_manifest
+from etl.artefact import read_manifest
 from tests.trainer.tables import START, publish_days, sample_rows, sizes, write_samples
-from trainer import checkpoint
-from trainer.daily_run import open_run
-from trainer.mask_generation import generate
-from trainer.predict import read_predictions
-from trainer.reader import read
+from trainer.daily.open import open_run
+from trainer.data.reader import read
+from trainer.evaluation.predictions import read_predictions
+from trainer.pruning.generation import generate
 from trainer.train_day import main, train
+from trainer.training import checkpoint
 
 
 def bits(folder: Path) -> dict[str, str]:
@@ -66,7 +66,7 @@ def test_a_day_is_predicted_by_the_model_of_the_day_before_it(settings, run):
 def test_the_first_day_has_no_metrics_and_no_predictions(settings, run):
     (first,) = publish_days(settings, 1)
     train(run, first)
-    assert read_manifest(run.paths.model("ranker", "hard", first), remedy="")["metrics"] == {}
+    assert read_manifest(run.paths.model("ranker", "hard", first), hint="")["metrics"] == {}
     assert not run.paths.predictions("ranker", "hard", first).exists()
 
 
@@ -87,7 +87,7 @@ def test_ids_that_are_new_today_get_rows_and_yesterdays_rows_stay(settings, run)
     train(run, first)
     yesterday, name = run.load(first), "embeddings.shared.table"
     today, fresh = run.build(sizes(second)), run.build(sizes(second)).state_dict()[name]
-    state = checkpoint.take_over(today, yesterday)
+    state = checkpoint.warm_start(today, yesterday)
     # user_id comes first and has grown from 30 rows to 32, every other feature's rows have moved by 2
     rows, moments = today.state_dict()[name], state["tables"][name]["exp_avg"]
     assert torch.equal(rows[:30], yesterday.weights[name][:30]) and torch.equal(rows[30:32], fresh[30:32])
@@ -202,7 +202,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(settings, run):
     train(run, first)
     manifest = run.paths.vocabulary(first) / "_MANIFEST.json"
     manifest.write_text(manifest.read_text().replace('"user_id": 30', '"user_id": 29'))
-    with pytest.raises(Refusal, match="checkpoint of another vocabulary"):
+    with pytest.raises(InputError, match="checkpoint of another vocabulary"):
         train(run, second)
     assert not run.paths.model("ranker", "hard", second).exists()
 
@@ -212,7 +212,7 @@ def test_a_damaged_checkpoint_is_refused(settings, run):
     train(run, first)
     weights = run.paths.model("ranker", "hard", first) / "weights.pt"
     weights.write_bytes(weights.read_bytes()[:-10])
-    with pytest.raises(Refusal, match=r"weights\.pt is damaged"):
+    with pytest.raises(InputError, match=r"weights\.pt is damaged"):
         train(run, second)
 
 
@@ -220,7 +220,7 @@ def test_a_mask_of_another_architecture_is_refused(settings, monkeypatch):
     publish_days(settings, 3, rows=300)
     model = load_model("sparse_weight")
     generate(settings, model.model_copy(update={"hidden": [8, 4]}), "sparse_weight")
-    with pytest.raises(Refusal, match="mask of another architecture"):
+    with pytest.raises(InputError, match="mask of another architecture"):
         open_run(settings, "ranker")
 
 
@@ -231,5 +231,5 @@ def test_a_day_without_any_click_trains_on_and_reports_cvr_as_undefined(settings
     write_samples(settings, second, unclicked)
     train(run, first)
     train(run, second)
-    metrics = read_manifest(run.paths.model("ranker", "hard", second), remedy="")["metrics"]
+    metrics = read_manifest(run.paths.model("ranker", "hard", second), hint="")["metrics"]
     assert metrics["cvr"]["mse"] is None and metrics["ctr"]["auc"] is None and metrics["ctr"]["mse"] > 0

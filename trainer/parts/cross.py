@@ -6,7 +6,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-from conf.settings import Feature
+from conf.settings.run_file import Feature
 
 
 class Cross(nn.Module):

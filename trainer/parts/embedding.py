@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from conf.settings import Feature
+from conf.settings.run_file import Feature
 from etl.contract import PADDING, UNSEEN
 from trainer.seeding import generator
 
@@ -58,7 +58,7 @@ class Embedding(nn.Module):
         return torch.cat(pooled, 1)
 
 
-def take_over_rows(
+def copy_known_rows(
     new: Tensor, new_segments: Mapping[str, tuple[int, int]], old: Tensor, old_sizes: Mapping[str, int]
 ) -> None:
     """Copies yesterday's rows (of weights or of optimiser state) into today's larger table, segment by segment."""

@@ -2,7 +2,7 @@
 
 A virtual kernel is the learnt query of one expert (VKE) and one of the keys of every gate (VKG): the bridge
 between the two towers. The gate sees the tag and the virtual kernels, never the user, so it is the same for
-all users: that is what makes scoring all users against all tags two matrix products (tagging/export.py).
+all users: that is what makes scoring all users against all tags two matrix products (tagging/scoring/export.py).
 
 The activation of eq. 4 and 7, which the paper leaves open, is leaky ReLU: under plain ReLU an all-negative
 query or key is stuck, with uniform attention and no gradient.
@@ -78,7 +78,7 @@ class VirtualKernelExperts(nn.Module):
             for n, (inputs, outputs) in enumerate(pairwise(widths))
         )
 
-    def masked_weights(self) -> dict[str, Tensor]:
+    def maskable_weights(self) -> dict[str, Tensor]:
         """Layer -> weights [K, in, out] of all experts that see users."""
         upper = {f"upper{n}": cast(StackedLinear, layer) for n, layer in enumerate(self.upper)}
         return {name: layer.weight for name, layer in {"key": self.key, "value": self.value, **upper}.items()}

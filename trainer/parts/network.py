@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from conf.models import GATED, MASKED, Layers
-from trainer.mask import Mask
+from conf.settings.model_file import GATED, MASKED, Layers
 from trainer.parts.experts import Experts
-from trainer.parts.sharing import SparseSharing, Towers
+from trainer.parts.mask import Mask
+from trainer.parts.sharing import SharedBottom, SparseSharing
 
 
 def network(
@@ -19,4 +19,4 @@ def network(
     if model.sharing in GATED:
         a_gate_a_head = model.sharing != "moe"
         return Experts(widths, model.shared_layers, heads, model.experts, model.own_experts, a_gate_a_head, seed)
-    return Towers(widths, model.shared_layers, heads, seed)
+    return SharedBottom(widths, model.shared_layers, heads, seed)

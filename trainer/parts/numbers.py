@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from conf.settings import Feature
+from conf.settings.run_file import Feature
 from etl.contract import value_columns
 
 Statistics = Mapping[str, Mapping[str, float | None]]

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from trainer.mask import Mask
 from trainer.parts.dense import Dense
+from trainer.parts.mask import Mask
 
 
-class Towers(nn.Module):
+class SharedBottom(nn.Module):
     """A tower a head over a shared bottom (hard sharing, LT4REC figure 2); without a bottom they share no layer."""
 
     def __init__(self, widths: Sequence[int], shared: int, heads: Sequence[str], seed: int) -> None:
@@ -37,9 +37,9 @@ class SparseSharing(nn.Module):
         super().__init__()
         self.net = Dense(widths, seed, "snet", last_activation=False)
         self.output_bias = nn.ParameterDict({head: nn.Parameter(torch.zeros(widths[-1])) for head in heads})
-        self.masks = HeadMasks(self.masked_weights(), heads, masks)
+        self.masks = HeadMasks(self.maskable_weights(), heads, masks)
 
-    def masked_weights(self) -> dict[str, Tensor]:
+    def maskable_weights(self) -> dict[str, Tensor]:
         return dict(self.net.weights.items())
 
     def masks_of(self, head: str) -> dict[str, Tensor]:

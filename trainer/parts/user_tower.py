@@ -7,8 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from trainer.mask import Mask
 from trainer.parts.cross import pairs_of_fields
+from trainer.parts.mask import Mask
 from trainer.parts.mvke import VirtualKernelExperts
 from trainer.parts.sharing import HeadMasks, SparseSharing
 
@@ -30,7 +30,7 @@ class UserTower(nn.Module, ABC):
         """Which of the `count` vectors the head's K are."""
 
     @abstractmethod
-    def masked_weights(self) -> dict[str, Tensor]:
+    def maskable_weights(self) -> dict[str, Tensor]:
         """As TaskModel's."""
 
 
@@ -46,8 +46,8 @@ class OneVector(UserTower):
     def places(self, head: str) -> list[int]:
         return [0]
 
-    def masked_weights(self) -> dict[str, Tensor]:
-        return cast(SparseSharing, self.layers).masked_weights()
+    def maskable_weights(self) -> dict[str, Tensor]:
+        return cast(SparseSharing, self.layers).maskable_weights()
 
     def forward(self, fields: Tensor, head: str) -> Tensor:
         x = fields.flatten(1)
@@ -75,13 +75,13 @@ class MixtureOfExperts(UserTower):
         self.count = len(experts.kernels)
         self._experts_of = {head: list(which) for head, which in experts_of.items()}
         self.gates = nn.ModuleDict(gates)
-        self.masks = HeadMasks(experts.masked_weights(), list(experts_of), masks) if masks else None
+        self.masks = HeadMasks(experts.maskable_weights(), list(experts_of), masks) if masks else None
 
     def places(self, head: str) -> list[int]:
         return self._experts_of[head]
 
-    def masked_weights(self) -> dict[str, Tensor]:
-        return self.experts.masked_weights()
+    def maskable_weights(self) -> dict[str, Tensor]:
+        return self.experts.maskable_weights()
 
     def forward(self, fields: Tensor, head: str) -> Tensor:
         masks = self.masks.of(head) if self.masks else None

@@ -1,0 +1,1 @@
+"""What every key of a run file and a model file means."""

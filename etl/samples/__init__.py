@@ -1,0 +1,1 @@
+"""Raw tables to samples: DataFrame in, DataFrame out."""

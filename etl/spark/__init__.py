@@ -1,0 +1,1 @@
+"""Spark: the session, deterministic Parquet, schema checks."""

@@ -1,0 +1,1 @@
+"""How good a tagger's order of tags is."""

@@ -1,0 +1,1 @@
+"""What changed since the day before, and what MLflow shows."""

@@ -1,0 +1,1 @@
+"""All users against all tags."""

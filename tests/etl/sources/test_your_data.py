@@ -1,0 +1,37 @@
+"""The examples of docs/your-data.md load as they stand."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from conf.settings.run_file import Tagging
+from etl.contract import samples_schema
+from tests.etl import runs
+
+PAGE = (Path(__file__).parents[3] / "docs" / "your-data.md").read_text()
+EXAMPLES = [tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)]
+
+
+def test_the_page_has_its_three_examples_of_sources_and_one_of_labels_and_of_tagging():
+    assert [*map(sorted, EXAMPLES)] == [["labels"], ["features", "source"], ["source"], ["source"], ["tagging"]]
+
+
+def test_the_example_of_labels_loads(tmp_path):
+    made = runs.simulated(tmp_path, world="shop", labels=EXAMPLES[0]["labels"])
+    assert {"action_cart", "action_wish"} <= set(samples_schema(made))
+
+
+def test_the_example_of_tagging_loads():
+    made = Tagging.model_validate(EXAMPLES[-1]["tagging"])
+    assert made.retired == ["clearance"]
+    assert made.max_churn == Tagging().max_churn
+
+
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if "source" in example])
+def test_an_example_of_a_source_loads(tmp_path, example):
+    made = runs.settings(tmp_path, example["source"], [*runs.FEATURES, *example.get("features", [])])
+    assert set(made.source.tables()) == set(example["source"]) & {
+        "impressions", "clicks", "actions", "conversions", "users", "items",
+    }  # fmt: skip

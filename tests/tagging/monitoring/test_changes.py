@@ -1,0 +1,196 @@
+"""What changed since the day before, and the days that are refused for it."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+import pytest
+from pyspark.sql import SparkSession
+
+from conf.errors import InputError
+from conf.paths import Paths
+from conf.settings.run_file import Settings, Tagging
+from etl.artefact import publish, read_manifest, write_manifest
+from tagging import tag_users as job
+from tagging.monitoring import changes
+from tagging.tables.user_tags import SCHEMA
+from tests.kill import killed
+from tests.tagging.lake import (
+    DAY,
+    TASKS,
+    USERS,
+    hashes,
+    make_lake,
+    make_model,
+    make_predictions,
+    make_users,
+    make_vocabulary,
+    settings_in,
+    table,
+)
+from tests.tagging.trained import SIZES, trained
+
+NEXT = DAY + timedelta(days=1)
+WITH_NEW_TAG = range(2, 23)
+
+
+def with_tagging(settings: Settings, **tagging: Any) -> Settings:
+    return settings.model_copy(update={"tagging": Tagging(**{**settings.tagging.model_dump(), **tagging})})
+
+
+def write_tags(folder: Path, rows: list[tuple[str, str, float]]) -> Path:
+    folder.mkdir()
+    users, tags, scores = zip(*rows, strict=True)
+    columns = [users, tags, pyarrow.array(scores, pyarrow.float32()), pyarrow.array([1] * len(rows), pyarrow.int32())]
+    pyarrow.parquet.write_table(pyarrow.table([pyarrow.array(c) for c in columns], schema=SCHEMA), folder / "a.parquet")
+    return folder
+
+
+def test_by_tag_by_hand(spark: SparkSession, tmp_path: Path) -> None:
+    before = write_tags(tmp_path / "a", [("u1", "a", 0.5), ("u1", "b", 0.4), ("u2", "a", 0.25), ("u4", "a", 0.5)])
+    now = write_tags(tmp_path / "b", [("u1", "a", 0.75), ("u1", "c", 0.2), ("u3", "a", 0.1), ("u4", "a", 0.375)])
+    found = changes.by_tag(spark, "interest", before, now)
+    assert list(found.columns) == ["task", "tag", "gained", "lost", "kept", "score_shift"]
+    # of tag a: u3 gained it, u2 lost it, u1 and u4 kept it and moved by +0.25 and -0.125
+    assert found.iloc[0].tolist() == ["interest", "a", 1, 1, 2, 0.0625]
+    assert found.iloc[1].tolist()[:5] == ["interest", "b", 0, 1, 0]
+    assert found.iloc[2].tolist()[:5] == ["interest", "c", 1, 0, 0]
+    assert found["score_shift"].isna().tolist() == [False, True, True]
+
+    figures = changes.figures(found, (3, 3), retired=[])
+    assert (figures["gained"], figures["lost"], figures["kept"]) == (2, 2, 2)
+    assert (figures["coverage_ratio"], figures["churn"], figures["score_shift"]) == (1, 0.5, 0.0625)
+    assert changes.figures(found, (4, 3), retired=["b"])["churn"] == pytest.approx(1 / 3)  # of tag a alone
+    assert changes.figures(found, (4, 3), retired=["b"])["coverage_ratio"] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("ratio", "churn", "why"),
+    [(0.9, 0.5, ""), (0.89, 0.5, "min_coverage_ratio"), (0.9, 0.51, "max_churn"), (5.0, 0.0, "")],
+)
+def test_bounds_are_crossed_and_not_touched(tmp_path: Path, ratio: float, churn: float, why: str) -> None:
+    settings = settings_in(tmp_path, max_churn=0.5, min_coverage_ratio=0.9)
+    figures = {"users_tagged": 9, "users_tagged_before": 10, "coverage_ratio": ratio, "churn": churn}
+    found = changes.reasons(settings, {"interest": figures})
+    assert len(found) == bool(why)
+    assert all(why in reason and reason.startswith("interest: ") for reason in found)
+
+
+def test_a_refused_day_is_no_way_past_the_check(tmp_path: Path) -> None:
+    """The day before has no tags: what was tagged last is compared with, and never a later day."""
+    settings = settings_in(tmp_path)
+    paths = Paths(settings.lake.root)
+    for day in (date(2026, 1, 2), date(2026, 1, 6)):
+        publish(paths, paths.user_tags(day, "interest"), lambda folder: write_manifest(folder, {}))
+    assert changes.last_tagged(settings, date(2026, 1, 5), "interest") == date(2026, 1, 2)
+    assert changes.last_tagged(settings, date(2026, 1, 7), "interest") == date(2026, 1, 6)
+    assert changes.last_tagged(settings, date(2026, 1, 2), "interest") is None
+    assert changes.last_tagged(settings, date(2026, 1, 1), "interest") is None
+    assert changes.last_tagged(settings, date(2026, 1, 5), "intention") is None
+
+
+def make_next_day(settings: Settings, users: int = USERS, **model: Any) -> None:
+    """All that tagging NEXT takes: one more tag, and as many users."""
+    make_vocabulary(settings, NEXT, WITH_NEW_TAG)
+    make_users(settings, [list(range(users))], NEXT)
+    make_model(settings, NEXT, trained(sizes={**SIZES, "tag": 23}, **model), WITH_NEW_TAG)
+    make_predictions(settings, NEXT)
+
+
+@pytest.fixture(scope="module")
+def two_days(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Every user has every tag on DAY; the inputs of NEXT are there."""
+    settings = make_lake(tmp_path_factory.mktemp("changes"), top_k=30)
+    job.tag_users(settings, DAY, force=False)
+    make_next_day(settings)
+    return settings
+
+
+def tags_of_next(settings: Settings, task: str) -> pd.DataFrame:
+    return table(Paths(settings.lake.root).user_tags(NEXT, task))
+
+
+def test_the_first_tagged_day_has_nothing_to_compare_with(two_days: Settings) -> None:
+    folder = Paths(two_days.lake.root).profile_diff(DAY)
+    assert len(table(folder)) == 0
+    assert read_manifest(folder, hint="")["tasks"] == {}
+
+
+def test_a_new_tag_is_scored_today_and_a_retired_one_is_gone(
+    two_days: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Retiring tags 5 and 6 is no churn; the new tag 22 is gained by all."""
+    settings = with_tagging(two_days, retired=["tag 5", "tag 6", "no such tag"], max_churn=0.0)
+    job.tag_users(settings, NEXT, force=True)
+    assert "retired, but no tags so far: no such tag" in capsys.readouterr().out
+    manifest = read_manifest(Paths(settings.lake.root).profile_diff(NEXT), hint="")
+    diff = table(Paths(settings.lake.root).profile_diff(NEXT)).set_index(["task", "tag"])
+    for task in TASKS:
+        counts = tags_of_next(settings, task)["tag"].value_counts().to_dict()
+        wanted = {f"tag {n}": USERS for n in WITH_NEW_TAG if n not in (5, 6)}
+        assert counts == wanted
+        assert diff.loc[(task, "tag 22")].tolist()[:3] == [USERS, 0, 0]
+        assert diff.loc[(task, "tag 5")].tolist()[:3] == [0, USERS, 0]
+        assert diff.loc[(task, "tag 7")].tolist()[:3] == [0, 0, USERS]
+        figures = manifest["tasks"][task]
+        assert figures["compared_with"] == "2026-01-03"
+        assert (figures["churn"], figures["coverage_ratio"], figures["lost"]) == (0.0, 1.0, 2 * USERS)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "why"),
+    [
+        # of 20 tags a user had, 17 go: only three are kept for each
+        ({"top_k": 3}, "interest: .*% of the tags that users had would go .max_churn = 0.6.; intention: "),
+        # nobody's tag is as certain as that
+        ({"min_score": 0.99, "max_churn": 1.0}, "interest: 0 users with a tag, 70 before .min_coverage_ratio = 0.9."),
+    ],
+)
+def test_a_day_that_changes_too_much_is_refused_whole(two_days: Settings, bounds: dict[str, Any], why: str) -> None:
+    root = two_days.lake.root
+    before = {name: sha for name, sha in hashes(root).items() if "_staging" not in name}
+    with pytest.raises(InputError, match=why) as refused:
+        job.tag_users(with_tagging(two_days, **bounds), NEXT, force=True)
+    assert "SPARSETAG_TAGGING__MAX_CHURN=1" in str(refused.value)
+    assert {name: sha for name, sha in hashes(root).items() if "_staging" not in name} == before
+    client = mlflow.tracking.MlflowClient(two_days.tracking.uri)
+    experiment = client.get_experiment_by_name("sparsetag-tagging")
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.day = '{NEXT}'")
+    assert run.info.status == "FAILED"
+    assert run.data.params["refused"] in str(refused.value)
+    assert "churn_by_tag.png" in [file.path for file in client.list_artifacts(run.info.run_id)]
+
+
+def test_a_refused_day_is_published_when_somebody_says_so(two_days: Settings) -> None:
+    """By the two settings that the refusal names."""
+    settings = with_tagging(two_days, top_k=3, max_churn=1.0, min_coverage_ratio=0.0)
+    job.tag_users(settings, NEXT, force=True)
+    assert len(tags_of_next(settings, "interest")) == 3 * USERS
+    client = mlflow.tracking.MlflowClient(two_days.tracking.uri)
+    experiment = client.get_experiment_by_name("sparsetag-tagging")
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.day = '{NEXT}'")
+    assert run.info.status == "FINISHED"
+
+
+def tag_next(root: Path) -> None:
+    job.tag_users(settings_in(root, max_churn=1.0), NEXT, force=False)
+
+
+def test_killed_before_the_diff_and_run_again_it_is_there(spark: SparkSession, tmp_path: Path) -> None:
+    """Killed when all tables of NEXT were published."""
+    settings = make_lake(tmp_path, max_churn=1.0)
+    job.tag_users(settings, DAY, force=False)
+    make_next_day(settings)
+    paths = Paths(settings.lake.root)
+    killed(tag_next, tmp_path, "tagging.tag_users:publish_staged", 5)
+    tags = hashes(paths.root / "user_tags")
+    assert len([name for name in tags if f"dt={NEXT}" in name and name.endswith("parquet")]) == 2
+    assert not paths.profile_diff(NEXT).exists()
+    tag_next(tmp_path)
+    assert hashes(paths.root / "user_tags") == tags
+    assert set(table(paths.profile_diff(NEXT))["task"]) == set(TASKS)
+    assert not list((paths.root / "_staging").iterdir())

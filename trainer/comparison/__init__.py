@@ -1,0 +1,1 @@
+"""Several models over the same days and seeds."""

@@ -1,0 +1,1 @@
+"""Rows out of Parquet, and where each feature's columns are."""

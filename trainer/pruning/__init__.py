@@ -1,0 +1,1 @@
+"""Task masks: pruned in rounds, chosen, stored (LT4REC Algorithm 1)."""

@@ -1,0 +1,1 @@
+"""One optimiser step, one pass over a day, one checkpoint."""
