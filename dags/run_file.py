@@ -21,14 +21,14 @@ def settings() -> Settings:
 def models_of(section: str) -> list[str]:
     """Names of the model files that declare a ranker, or a tagger, in order."""
     names = sorted(path.stem for path in MODELS.glob("*.toml"))
-    return [name for name in names if load_model(name).section == section]
+    return [name for name in names if load_model(name).family == section]
 
 
 def masks_wanted(run: Settings) -> dict[str, str]:
     """Section (ranker, tagger) -> version of the task masks that its model needs, which have to be found first."""
     models = [load_model(name) for name in (run.ranker.model, run.tagger.model)]
     return {
-        model.section: mask_version(run.masks.version, model.masks, run.training.seed)
+        model.family: mask_version(run.masks.version, model.sharing.mask_suffix, run.training.seed)
         for model in models
         if needs_masks(model)
     }

@@ -26,13 +26,12 @@ from trainer.comparison import report as comparison_report
 from trainer.comparison import run as comparison_run
 from trainer.comparison.run import predictions_of, with_seed
 from trainer.comparison.statistics import Asked, Compared, RunValues, activity_groups, compared, values_of
-from trainer.daily.open import open_run
+from trainer.daily.open import open_tagger
 from trainer.data import vocabulary
 from trainer.evaluation.metrics import Metrics
-from trainer.models.tagger import Tagger
 from trainer.objectives.build import objective_of
 
-STEP = timedelta(days=1)
+ONE_DAY = timedelta(days=1)
 
 
 def main() -> None:
@@ -83,9 +82,9 @@ def _of_day(
     settings: Settings, name: str, day: date, dealt: Mapping[str, Dealt], tasks: Sequence[str]
 ) -> dict[str, Quality]:
     """Quality on a day of the model of the day before, for the tags known then."""
-    run = open_run(settings, "tagger", name)
-    tags = list(vocabulary.values(run.paths, day - STEP, settings.tagger.tag_feature))
-    exported = export(cast(Tagger, run.restored(day - STEP)).cpu(), tags)
+    run = open_tagger(settings, name)
+    tags = list(vocabulary.values(run.paths, day - ONE_DAY, settings.tagger.tag_feature))
+    exported = export(run.load_model(day - ONE_DAY).cpu(), tags)
     return relevance.of_tagger(exported, {task: dealt[task] for task in tasks})
 
 
@@ -102,8 +101,8 @@ def _baselines(
 ) -> dict[str, Metrics]:
     paths, by_name = Paths(settings.lake.root), dict[str, list[dict[str, Quality]]]()
     for day in days:
-        tags = list(vocabulary.values(paths, day - STEP, settings.tagger.tag_feature))
-        earlier = [dealt[before] for before in cli.days(settings.training.start, day - STEP)]
+        tags = list(vocabulary.values(paths, day - ONE_DAY, settings.tagger.tag_feature))
+        earlier = [dealt[before] for before in cli.days(settings.training.start, day - ONE_DAY)]
         for name, found in relevance.of_counts(earlier, dealt[day], tags).items():
             by_name.setdefault(name, []).append(found)
     return {name: _pooled(of_days) for name, of_days in by_name.items()}

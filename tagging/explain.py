@@ -23,7 +23,7 @@ from etl.artefact import read_manifest
 from etl.contract import FIRST_VALUE, feature_columns
 from tagging.scoring.export import SMALLEST_NORM, Export
 from tagging.scoring.inputs import Inputs, opened
-from trainer.daily.open import open_run
+from trainer.daily.open import open_tagger
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def main() -> None:
 
 def explain(settings: Settings, day: date, user: str, tag: str) -> Iterator[str]:
     """The lines of the answer; raises InputError when there is no such user or tag on the day."""
-    inputs = opened(open_run(settings, "tagger"), day)
+    inputs = opened(open_tagger(settings), day)
     ids, exported = user_row(inputs, user), inputs.export()
     place = tag_column(inputs, tag)
     known = [
@@ -89,7 +89,7 @@ def explained(inputs: Inputs, exported: Export, ids: Tensor, place: int, task: s
     logit = matrices.scale * shares.sum()
     return Explanation(
         task,
-        [place + 1 for place in tagger.of(task).user_tower.places(task)],
+        [place + 1 for place in tagger.towers_of(task).user_tower.vectors_of(task)],
         gates.tolist(),
         shares.tolist(),
         float(logit),

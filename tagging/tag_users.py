@@ -39,8 +39,7 @@ from tagging.monitoring.log import Manifests, day_of_tags
 from tagging.scoring.inputs import Inputs, opened
 from tagging.tables import audience, blocks, manifests
 from tagging.tables.worker import Folders, Work, worker
-from trainer.daily.open import open_run
-from trainer.daily.run import DailyRun
+from trainer.daily.open import TaggerRun, open_tagger
 
 FROM_SCORE = 0.5  # of an audience, where [tagging] audience does not name the task
 
@@ -78,7 +77,7 @@ class Tables:
 
 def tag_users(settings: Settings, day: date, *, force: bool) -> None:
     """Scores, compares, logs, publishes; a day all of which is there is left as it is unless forced."""
-    run = open_run(settings, "tagger")
+    run = open_tagger(settings)
     paths, from_score = run.paths, _from_scores(run)
     tables = Tables.of(day, from_score, paths)
     if not force and all(map(is_published, [*tables.all, paths.profile_diff(day)])):
@@ -111,7 +110,7 @@ def tag_users(settings: Settings, day: date, *, force: bool) -> None:
     _say(made)
 
 
-def _from_scores(run: DailyRun) -> dict[str, float]:
+def _from_scores(run: TaggerRun) -> dict[str, float]:
     named, tasks = run.settings.tagging.audience, run.objective.head_names
     if unknown := sorted(set(named) - set(tasks)):
         raise InputError(
@@ -174,7 +173,7 @@ def _put_together(
 
 
 def _compare(
-    spark: SparkSession, run: DailyRun, day: date, staged: Mapping[str, Path]
+    spark: SparkSession, run: TaggerRun, day: date, staged: Mapping[str, Path]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     """By task, what changed since it was tagged last; and the rows of profile_diff."""
     diff, rows = {}, []

@@ -19,6 +19,7 @@ from conf.settings.run_file import Settings
 from etl.contract import FIRST_VALUE, columns_of, feature_columns
 from tagging.scoring.export import Export
 from tagging.scoring.score import best, top_tags
+from trainer.data.layout import Layout
 from trainer.data.reader import read
 from trainer.evaluation.metrics import Metrics
 from trainer.objectives.task import Task
@@ -61,7 +62,10 @@ def dealt_with(settings: Settings, day: date, tasks: Sequence[Task]) -> dict[str
     labels = tuple(dict.fromkeys(column for task in tasks for column in task.label_columns))
     names: dict[str, list[NDArray[np.object_]]] = {task.name: [] for task in tasks}
     rows: dict[str, list[Tensor]] = {task.name: [] for task in tasks}
-    for group in read(Paths(settings.lake.root).samples(day), settings.features, keys=["user_id"], labels=labels):
+    layout, folder = Layout.of(settings.features), Paths(settings.lake.root).samples(day)
+    for group in read(folder, layout, keys=["user_id"], labels=labels):
+        Paths(settings.lake.root).samples(day), Layout.of(settings.features), keys=["user_id"], labels=labels
+    ):
         for task in tasks:
             chosen = task.rows(group) & (group.labels[task.positive] > 0)
             names[task.name].append(np.asarray(group.keys["user_id"], dtype=object)[chosen.numpy()])

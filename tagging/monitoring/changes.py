@@ -17,7 +17,7 @@ from conf.paths import Paths
 from conf.settings.run_file import Settings
 from etl.artefact import file_hash, is_published, read_manifest, write_manifest
 from etl.contract import PROFILE_DIFF
-from trainer.daily.run import STEP
+from trainer.daily.run import ONE_DAY
 
 UNIT = 1e-9  # of a score: shifts are summed as whole numbers of it, so that no order of summing changes the sum
 
@@ -28,7 +28,7 @@ def last_tagged(settings: Settings, day: date, task: str) -> date | None:
     A day that was refused must not let the next one pass unseen.
     """
     start, paths = settings.training.start, Paths(settings.lake.root)
-    days = cli.days(start, day - STEP) if start < day else []
+    days = cli.days(start, day - ONE_DAY) if start < day else []
     return next((d for d in reversed(days) if is_published(paths.user_tags(d, task))), None)
 
 

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from conf import cli
 from etl.artefact import identity, read_manifest
-from trainer.daily.run import STEP, DailyRun
+from trainer.daily.open import TaggerRun
+from trainer.daily.run import ONE_DAY
 
 Array = NDArray[np.float64]
 DAYS = 7  # a week, since its days differ; and what the model was a month ago says little about it now
@@ -55,13 +56,13 @@ class Evidence:
     negatives: Array
 
 
-def calibrations(run: DailyRun, day: date) -> tuple[dict[str, Calibration], dict[str, Any]]:
+def calibrations(run: TaggerRun, day: date) -> tuple[dict[str, Calibration], dict[str, Any]]:
     """By task: the calibration of a day's model, and what the manifest says of it; raises InputError.
 
     The predictions of the last DAYS days up to `day` count. There are none of [training] start, whose model is the
     first: its scores stay raw, as those of a task none of whose rows was defined so far.
     """
-    first = max(run.settings.training.start + STEP, day - (DAYS - 1) * STEP)
+    first = max(run.settings.training.start + ONE_DAY, day - (DAYS - 1) * ONE_DAY)
     days = cli.days(first, day) if first <= day else []
     evidence = _evidence(run, days)
     made = {task: fitted(of_task) for task, of_task in evidence.items()}
@@ -77,7 +78,7 @@ def calibrations(run: DailyRun, day: date) -> tuple[dict[str, Calibration], dict
     return made, said
 
 
-def predictions_used(run: DailyRun, days: Sequence[str]) -> dict[str, str]:
+def predictions_used(run: TaggerRun, days: Sequence[str]) -> dict[str, str]:
     """Day -> identity of the predictions that a calibration came from."""
     return {day: identity(run.paths.predictions(run.family, run.name, date.fromisoformat(day))) for day in days}
 
@@ -102,7 +103,7 @@ def fitted(evidence: Evidence) -> Calibration:
     return Calibration(round(float(np.log(mean / (1 - mean))), DECIMALS), slope=0.0)
 
 
-def _evidence(run: DailyRun, days: Sequence[date]) -> dict[str, Evidence]:
+def _evidence(run: TaggerRun, days: Sequence[date]) -> dict[str, Evidence]:
     """By task, what the next-day predictions of some days say; read in batches, kept in bins."""
     sums = {task: np.zeros((3, BINS)) for task in run.objective.head_names}
     for day in days:

@@ -59,7 +59,7 @@ def export(tagger: Tagger, tag_ids: Sequence[int]) -> Export:
 
 def _of_task(tagger: Tagger, task: str, tags: Tensor) -> TaskMatrices:
     unit = tags / tags.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
-    return task_matrices(tagger.gate(tags, task), unit, float(tagger.of(task).score.scale()))
+    return task_matrices(tagger.gate(tags, task), unit, float(tagger.towers_of(task).score.scale()))
 
 
 def task_matrices(gates: Tensor, unit_tags: Tensor, scale: float) -> TaskMatrices:

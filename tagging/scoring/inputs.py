@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow.compute
 import pyarrow.parquet
@@ -13,7 +13,7 @@ from etl.artefact import identity, read_manifest
 from etl.contract import columns_of, feature_columns
 from tagging.scoring.calibration import Calibration, calibrations, predictions_used
 from tagging.scoring.export import Export, export
-from trainer.daily.run import DailyRun
+from trainer.daily.open import TaggerRun
 from trainer.data import reader, vocabulary
 from trainer.models.tagger import Tagger
 
@@ -25,7 +25,7 @@ class Inputs:
     calibration_notes: by task, what a manifest says of the calibration.
     """
 
-    run: DailyRun
+    run: TaggerRun
     day: date
     users: int
     columns: list[str]
@@ -55,7 +55,7 @@ class Inputs:
         return export(self.tagger, list(self.tags))
 
 
-def opened(run: DailyRun, day: date) -> Inputs:
+def opened(run: TaggerRun, day: date) -> Inputs:
     """The inputs of a day; raises InputError when one is absent, damaged, or does not go with the others."""
     paths, settings = run.paths, run.settings
     folder = paths.users(day)
@@ -69,7 +69,7 @@ def opened(run: DailyRun, day: date) -> Inputs:
             hint=f"build it again: python -m etl.build_users --day {day} --force",
         )
     _refuse_unknown_ids(run, day)
-    tagger = cast(Tagger, run.restored(day)).cpu()
+    tagger = run.load_model(day).cpu()
     if not all(bool(weights.isfinite().all()) for weights in tagger.parameters()):
         raise InputError(
             "its weights are not numbers",
@@ -80,7 +80,7 @@ def opened(run: DailyRun, day: date) -> Inputs:
     return Inputs(run, day, users, columns, tags, tagger, made, notes)
 
 
-def tags_in_use(run: DailyRun, day: date) -> dict[int, str]:
+def tags_in_use(run: TaggerRun, day: date) -> dict[int, str]:
     """id -> tag, of all that have an id and are not retired, in order of id; raises InputError without any."""
     feature, retired = run.settings.tagger.tag_feature, run.settings.tagging.retired
     where = run.paths.vocabulary(day)
@@ -105,7 +105,7 @@ def tags_in_use(run: DailyRun, day: date) -> dict[int, str]:
     return kept
 
 
-def _refuse_unknown_ids(run: DailyRun, day: date) -> None:
+def _refuse_unknown_ids(run: TaggerRun, day: date) -> None:
     """Ids beyond the vocabulary, or none at all, would end in a worker's stack trace."""
     folder, sizes = run.paths.users(day), vocabulary.sizes(run.paths, day)
     size_of = {c: sizes[f.name] for f in run.settings.features if f.table == "users" for c in feature_columns(f)}

@@ -41,9 +41,9 @@ def models_of(settings: Settings, asked: Asked) -> dict[str, Model]:
     """The models asked for; raises InputError when one is of another section than the comparison."""
     models = {name: model_for(settings, name) for name in asked.models}
     for name, model in models.items():
-        if model.section != asked.section:
+        if model.family != asked.section:
             raise InputError(
-                f"model '{name}' is a {model.section}", where="--models", hint=f"name {asked.section}s only"
+                f"model '{name}' is a {model.family}", where="--models", hint=f"name {asked.section}s only"
             )
     _check_days(settings, models, asked)
     return models

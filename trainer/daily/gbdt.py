@@ -1,6 +1,6 @@
-"""Boosted trees, day by day: fit anew to all samples from the [training] start to the day.
+"""Boosted trees, day by day: fit to all samples from the [training] start up to the day.
 
-Boosting has no honest warm start: trees that are added for a new day leave the old ones as they were.
+Boosting has no true warm start: trees that are added for a new day leave the old ones unchanged.
 """
 
 import time
@@ -16,53 +16,56 @@ from conf import cli
 from conf.settings.model_file import GbdtModel
 from conf.settings.run_file import Settings
 from etl.artefact import identity
-from trainer.daily import trees as gbdt
+from trainer.daily import trees
 from trainer.daily.run import DailyRun, TrainedDay
 from trainer.data.batch import Batch
-from trainer.data.reader import Waiting, read
+from trainer.data.reader import read
+from trainer.data.waiting import Waiting
 from trainer.objectives.ranking import ctr_cvr
 from trainer.seeding import seed_of
 from trainer.training import checkpoint
-from trainer.training.loop import Pass
+from trainer.training.loop import PassResult
 
 
 @dataclass(frozen=True)
-class GbdtRun(DailyRun):
+class GbdtRun(DailyRun[trees.Trees]):
     model: GbdtModel
 
-    def restored(self, day: date) -> gbdt.Trees:
+    def load_model(self, day: date) -> trees.Trees:
         manifest = self.check(day)
-        columns = gbdt.Columns.of(self.settings.features, manifest["sizes"])
+        inputs = trees.TreeInputs.of(self.layout, manifest["sizes"])
         folder = self.paths.model(self.family, self.name, day)
-        return gbdt.load(folder, columns, manifest["constants"], self.settings.training.threads)
+        return trees.load(folder, inputs, manifest["constants"], self.settings.training.threads)
 
-    def learn(self, day: date, sizes: Mapping[str, int]) -> TrainedDay:
+    def train(self, day: date, sizes: Mapping[str, int]) -> TrainedDay:
         settings, started, waiting = self.settings, time.perf_counter(), Waiting()
         days = cli.days(settings.training.start, day)
-        columns = gbdt.Columns.of(settings.features, sizes)
-        done = Pass()
+        inputs = trees.TreeInputs.of(self.layout, sizes)
+        result = PassResult()
 
         def batches() -> Iterator[Batch]:
             for each in days:
-                labels = self.objective.label_columns
-                folder = self.paths.samples(each)
-                for batch in read(folder, settings.features, labels=labels, values=columns.values, waiting=waiting):
-                    done.rows += len(batch)
+                labels, folder = self.objective.label_columns, self.paths.samples(each)
+                for batch in read(folder, self.layout, labels=labels, values=inputs.values, waiting=waiting):
+                    result.rows += len(batch)
                     yield batch
 
         seed = seed_of(settings.training.seed, "trees", day)
-        trees, done.losses = gbdt.grow(
-            batches(), self.objective.heads, columns, self.model, seed, settings.training.threads
-        )
-        done.seconds = time.perf_counter() - started
-        done.waiting_share = waiting.seconds / done.seconds
+        heads, threads = self.objective.heads, settings.training.threads
+        fitted, result.losses = trees.fit(batches(), heads, inputs, self.model, seed, threads)
+        result.seconds = time.perf_counter() - started
+        result.waiting_share = waiting.seconds / result.seconds
 
         def save(staging: Path, manifest: Mapping[str, Any]) -> None:
-            gbdt.save(staging, trees)
+            trees.save(staging, fitted)
             checkpoint.seal(staging, manifest)
 
-        history = {str(each): identity(self.paths.samples(each)) for each in days}
-        return TrainedDay(trees, done, {"history": history, "constants": dict(trees.constants)}, save)
+        manifest = {
+            "history": {str(each): identity(self.paths.samples(each)) for each in days},
+            "constants": dict(fitted.constants),
+            "feature_order": [feature.name for feature in settings.features],
+        }
+        return TrainedDay(fitted, result, manifest, save)
 
 
 def open_gbdt(settings: Settings, name: str, model: GbdtModel) -> GbdtRun:

@@ -17,7 +17,7 @@ from trainer.tracking import figures
 MOST_TAGS = 40
 
 
-def of_day(run: DailyRun, day: date, model: Predictor) -> dict[str, Figure]:
+def of_day(run: DailyRun[Predictor], day: date, model: Predictor) -> dict[str, Figure]:
     """name -> figure"""
     shown = _OF_FAMILY[run.model.family](run, day, model)
     predictions = run.paths.predictions(run.family, run.name, day)
@@ -36,17 +36,17 @@ def deciles(predictions: pd.DataFrame) -> dict[str, tuple[list[float], list[floa
     return curves
 
 
-def _of_ranker(run: DailyRun, day: date, model: Any) -> dict[str, Figure]:
+def _of_ranker(run: DailyRun[Predictor], day: date, model: Any) -> dict[str, Figure]:
     return {}
 
 
-def _of_gbdt(run: DailyRun, day: date, model: Any) -> dict[str, Figure]:
+def _of_gbdt(run: DailyRun[Predictor], day: date, model: Any) -> dict[str, Figure]:
     """What the trees of each task look at, when any could be grown."""
     importance = model.importance()
     return {"feature_importance": figures.feature_importance(importance)} if importance else {}
 
 
-def _of_tagger(run: DailyRun, day: date, model: Any) -> dict[str, Figure]:
+def _of_tagger(run: DailyRun[Predictor], day: date, model: Any) -> dict[str, Figure]:
     """MVKE figure 8: how much each VKE counts for each tag, by task."""
     names = vocabulary.values(run.paths, day, run.settings.tagger.tag_feature)
     ids = list(names)[:MOST_TAGS]

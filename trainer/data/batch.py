@@ -12,10 +12,10 @@ from torch import Tensor
 class Batch:
     """B impressions.
 
-    ids: int64 [B, C], columns in the order of etl.contract.columns_of(features).
-    labels: name -> float32 [B]; every label of the contract and the columns that say whether it is defined.
+    ids: int64 [B, C], columns as trainer.data.layout.Layout has them.
+    labels: name -> float32 [B]; labels and the columns that say whether each is defined (etl.contract.LABELS).
     keys: name -> object array [B] (impression_id, user_id, ...); empty while training.
-    values: float32 [B, N], the numeric features that the model asks for as they are, NaN where missing; N may be 0.
+    values: float32 [B, N], the raw values of the numeric features that the model reads, NaN where missing; N may be 0.
     """
 
     ids: Tensor
@@ -27,7 +27,7 @@ class Batch:
         return len(self.ids)
 
     def rows(self, chosen: Tensor | slice) -> "Batch":
-        """The chosen rows (a slice, a boolean [B] or an index tensor); keys are left behind."""
+        """The chosen rows (a slice, a boolean [B] or an index tensor); keys are dropped."""
         if isinstance(chosen, Tensor) and chosen.dtype == torch.bool:
             if bool(chosen.all()):
                 return Batch(self.ids, self.labels, {}, self.values)
@@ -44,7 +44,7 @@ class Batch:
 
 
 def concatenate(batches: list[Batch]) -> Batch:
-    """One batch of all rows; keys are left behind."""
+    """One batch of all rows; keys are dropped."""
     if len(batches) == 1:
         return batches[0]
     labels = {name: torch.cat([b.labels[name] for b in batches]) for name in batches[0].labels}

@@ -1,10 +1,9 @@
-"""Rows out of Parquet through Petastorm, the only way in for training and prediction."""
+"""Reads the rows of a published table through Petastorm. The only module that imports it."""
 
 import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,40 +15,34 @@ import torch
 from numpy.typing import NDArray
 
 from conf.errors import InputError
-from conf.settings.run_file import Feature
 from etl.artefact import read_manifest
-from etl.contract import columns_of, label_columns
+from etl.contract import label_columns
 from trainer.data.batch import Batch
+from trainer.data.layout import Layout
+from trainer.data.waiting import Waiting
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from petastorm import make_batch_reader
-# petastorm 0.12 announces pyarrow interfaces that this version of pyarrow still has
+# petastorm 0.12 warns of pyarrow interfaces that the pinned version still has
 warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
-# names of columns are patterns to petastorm, which match whole names; it says so where one begins another
+# petastorm takes column names as patterns and warns when one is the beginning of another
 warnings.filterwarnings("ignore", message="schema_fields behavior has changed")
-# what is read is never written to
+# batches are never written to
 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 logging.getLogger("petastorm").setLevel(logging.ERROR)
 
-# Petastorm's pool looks whether all is read in two steps; work that comes between them is lost (workers_pool/
-# thread_pool.py, get_results). Rare, and harmless here: it is opened again and goes on where it stopped.
+# Petastorm's thread pool checks in two steps whether everything is read and can lose work that arrives in between
+# (workers_pool/thread_pool.py, get_results). It is rare, and harmless here: the reader reopens and continues.
 ATTEMPTS = 3
 
 LABEL_COLUMNS = label_columns()
 
 
-@dataclass
-class Waiting:
-    """Seconds spent waiting for the reader, for the share of a training step that loading costs."""
-
-    seconds: float = 0.0
-
-
 def read(
     folder: Path,
-    features: Sequence[Feature],
+    layout: Layout,
     *,
     keys: Sequence[str] = (),
     labels: Sequence[str] = LABEL_COLUMNS,
@@ -57,20 +50,20 @@ def read(
     shuffle_seed: int | None = None,
     waiting: Waiting | None = None,
 ) -> Iterator[Batch]:
-    """The rows of one published table (samples/dt=D, users/dt=D), a row group at a time.
+    """Yields the rows of one published table (samples/dt=D, users/dt=D), a row group at a time.
 
-    labels, values: the columns of labels and of numeric features that the batches get, no others.
-    shuffle_seed: None keeps the order of the files; a seed shuffles row groups, and rows within them. One thread
-    and a seed give the same order every time. Raises InputError when the table is absent, truncated, lacks a column or
-    when Petastorm keeps delivering another number of rows than the Parquet footers promise.
+    keys, labels, values: the columns that end up in Batch.keys, Batch.labels and Batch.values.
+    shuffle_seed: None keeps the order of the files; a seed shuffles row groups, and rows within each, the same way
+    every time. Raises InputError when the table is missing, truncated or lacks a column, or when Petastorm keeps
+    delivering fewer rows than the Parquet footers promise.
     """
-    columns = columns_of(features)
+    columns = layout.columns
     floats = [*labels, *values]
     promised = check(
         folder, {**dict.fromkeys(columns, "int32"), **dict.fromkeys(floats, "float"), **dict.fromkeys(keys)}
     )
     delivered = groups_done = attempts = 0
-    # rows are shuffled here, where they already lie side by side: twice as fast as Petastorm's column by column
+    # shuffling whole rows here is twice as fast as Petastorm's shuffling, which goes column by column
     random = None if shuffle_seed is None else np.random.RandomState(shuffle_seed)
     while delivered < promised and attempts < ATTEMPTS:
         attempts += 1
@@ -91,12 +84,12 @@ def read(
         raise InputError(
             f"the reader delivered {delivered} rows of {promised}",
             where=folder,
-            hint="run again; report it if it stays",
+            hint="run the job again, and report it if it happens again",
         )
 
 
 def _open(folder: Path, columns: list[str], shuffle_seed: int | None) -> Any:
-    """A Petastorm reader of the row groups, in an order that depends on the seed alone."""
+    """A Petastorm reader of the row groups, in an order that only depends on the seed."""
     return make_batch_reader(
         f"file://{folder.resolve()}",  # petastorm does not decode %3D
         schema_fields=columns,
@@ -133,21 +126,24 @@ def _batch(
 
 
 def value_statistics(folder: Path) -> dict[str, dict[str, float | None]]:
-    """Numeric feature -> mean and std over the rows of samples/dt=D that have it, or None; raises InputError."""
-    manifest = read_manifest(folder, hint="build it first: python -m etl.build_samples")
+    """Numeric feature -> mean and std over the rows of samples/dt=D that have a value, or None; raises InputError."""
+    manifest = read_manifest(folder, hint="build it first: sparsetag build_samples")
     if "values" not in manifest:
         raise InputError(
-            "its manifest lacks the mean and std of numeric features",
+            "the manifest lacks the mean and std of numeric features",
             where=folder,
-            hint="build it again: python -m etl.build_samples --force",
+            hint="rebuild it: sparsetag build_samples --force",
         )
     return dict(manifest["values"])
 
 
 def check(folder: Path, columns: dict[str, str | None]) -> int:
-    """Rows that the Parquet footers promise, after the table was checked; raises InputError."""
-    rebuild = "build it again: python -m etl.build_samples --force (or etl.build_users for users)"
-    manifest = read_manifest(folder, hint="build it first: python -m etl.build_samples (or etl.build_users for users)")
+    """Checks a published table and returns its number of rows by the Parquet footers; raises InputError.
+
+    columns: name -> Arrow type, None for any.
+    """
+    rebuild = "rebuild it: sparsetag build_samples --force (build_users for users)"
+    manifest = read_manifest(folder, hint="build it first: sparsetag build_samples (build_users for users)")
     rows = 0
     for entry in manifest["files"]:
         path = folder / entry["name"]
@@ -161,12 +157,14 @@ def check(folder: Path, columns: dict[str, str | None]) -> int:
         for name, kind in columns.items():
             if name not in schema.names:
                 raise InputError(
-                    f"column {name} is missing", where=path, hint="match [[features]] to the table, or " + rebuild
+                    f"column {name} is missing",
+                    where=path,
+                    hint="make [[features]] agree with the table, or " + rebuild,
                 )
             if kind and str(schema.field(name).type) != kind:
                 raise InputError(f"column {name} holds {schema.field(name).type}, not {kind}", where=path, hint=rebuild)
         if found != entry["rows"]:
-            raise InputError(f"{found} rows, but its manifest says {entry['rows']}", where=path, hint=rebuild)
+            raise InputError(f"{found} rows, but the manifest says {entry['rows']}", where=path, hint=rebuild)
         rows += found
     if rows == 0:
         raise InputError("no rows", where=folder, hint=rebuild)

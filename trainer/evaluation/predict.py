@@ -1,13 +1,12 @@
 """Next-day predictions: a day's rows scored by the model of the day before, before anybody trains on them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from conf.settings.run_file import Feature
 from etl.contract import PREDICTIONS
+from trainer.data.layout import Layout
 from trainer.data.reader import read
 from trainer.evaluation.metrics import Metrics, evaluate
 from trainer.models.base import Predictor
@@ -17,13 +16,11 @@ KEYS = ["impression_id", "user_id", "item_id", "domain"]
 CHUNK = 1024  # rows at once: their inputs and hidden layers lie in the processor's cache
 
 
-def predict(
-    model: Predictor, objective: Objective, folder: Path, features: Sequence[Feature], device: torch.device
-) -> pd.DataFrame:
+def predict(model: Predictor, objective: Objective, folder: Path, layout: Layout, device: torch.device) -> pd.DataFrame:
     """Every row of samples/dt=D once for every target; columns of contract.PREDICTIONS."""
     frames = []
     with torch.inference_mode():
-        for group in read(folder, features, keys=KEYS, labels=objective.label_columns, values=model.value_columns):
+        for group in read(folder, layout, keys=KEYS, labels=objective.label_columns, values=model.value_columns):
             chunks = [
                 objective.probabilities(model.logits(group.rows(slice(n, n + CHUNK)).to(device), objective.head_names))
                 for n in range(0, len(group), CHUNK)

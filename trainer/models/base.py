@@ -12,36 +12,36 @@ from trainer.parts.numbers import Statistics
 
 
 class Predictor(Protocol):
-    """What prediction knows of a model, whatever it is made of."""
+    """All that prediction needs of a model: a network or trees."""
 
     @property
     def value_columns(self) -> tuple[str, ...]:
-        """Columns of samples that Batch.values has to hold."""
+        """Columns of samples that Batch.values must hold."""
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
-        """head -> float32 [B], for the heads asked for."""
+        """head -> float32 [B], for these heads."""
 
 
 class TaskModel(nn.Module, ABC):
-    """Logits by head; losses and probabilities live in trainer/objectives/objective.py."""
+    """A network with logits by head; losses and probabilities live in trainer/objectives."""
 
     heads: tuple[str, ...]
-    value_columns: tuple[str, ...] = ()  # columns of samples that Batch.values has to hold
-
-    def scale(self, statistics: Statistics) -> None:
-        """Takes mean and deviation of the numeric features, once, before the first day; most models need none."""
-
-    def auxiliary_loss(self, batch: Batch, heads: Sequence[str], random: torch.Generator) -> Tensor | float:
-        """What it learns beside the labels of a batch, added to the loss of the step; nothing for most models."""
-        return 0.0
-
-    def after_step(self) -> None:
-        """Told after every step of training; for models that keep a mean of their weights."""
-
-    @abstractmethod
-    def maskable_weights(self) -> dict[str, Tensor]:
-        """Layer -> the weights that task masks cover; only of models that are trained under masks."""
+    value_columns: tuple[str, ...] = ()  # columns of samples that Batch.values must hold
 
     @abstractmethod
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
-        """head -> float32 [B], for the heads asked for; raises KeyError on an unknown one."""
+        """head -> float32 [B], for these heads; raises KeyError on an unknown one."""
+
+    @abstractmethod
+    def maskable_weights(self) -> dict[str, Tensor]:
+        """Layer -> the weights that task masks cover; empty for models that are not trained under masks."""
+
+    def scale(self, statistics: Statistics) -> None:
+        """Takes the mean and deviation of numeric features once, before the first day; most models need none."""
+
+    def auxiliary_loss(self, batch: Batch, heads: Sequence[str], random: torch.Generator) -> Tensor | float:
+        """A loss beside the labels' that is added to the step's loss; most models have none."""
+        return 0.0
+
+    def after_step(self) -> None:
+        """Called after every optimiser step, for models that keep a moving average of their weights."""

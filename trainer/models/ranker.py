@@ -1,7 +1,6 @@
-"""The ranker: embedding, cross, and a network above whose sharing the model file chooses."""
+"""The ranker: embedding, cross, and the network that the [sharing] section of its model file describes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,28 +8,28 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from conf.settings.model_file import RankerModel
-from conf.settings.run_file import Feature, Settings
-from etl.contract import columns_of
+from conf.settings.run_file import Feature
 from trainer.data.batch import Batch
+from trainer.data.layout import Layout
 from trainer.models.base import TaskModel
 from trainer.parts.cross import Cross
 from trainer.parts.embedding import Embedding
+from trainer.parts.head_network import HeadNetwork
 from trainer.parts.mask import Mask
-from trainer.parts.network import network
+from trainer.parts.network import build_network
 from trainer.parts.numbers import Numbers, Statistics
-from trainer.parts.sharing import SparseSharing
 
 SHARED = "shared"
 
 
 class Ranker(TaskModel):
-    """Heads over embeddings: one embedding for all, or one for each; and further ones that a head has for itself.
+    """Heads over embeddings: one embedding for all heads or one for each, and exclusive ones of single heads beside it.
 
-    The network sees every row at one width: a head without an embedding of its own sees zeros where others have theirs.
-    ema_decay: decay a step of the running mean of the network's weights, by which it predicts (eval mode); training
-    goes on from the weights themselves. 0: no mean. Tables are not averaged: what is known of a user would come
-    late. Who exports the network that predicts takes mean.module.
-    numbers: numeric features as they are, when they are not embedded; id_columns: columns of Batch.ids that then are.
+    The network's input always has the same width: a head without an exclusive embedding sees zeros in its place.
+    ema_decay: decay per step of a moving average of the network's weights, which predicts in eval mode while training
+    continues from the weights themselves. 0: no average. Tables are not averaged, since that would delay what is
+    known of a user. To export the network that predicts, take ema.module.
+    numbers: numeric features as raw values, when they are not embedded; id_columns: the columns of Batch.ids that are.
     """
 
     id_columns: Tensor | None
@@ -41,7 +40,7 @@ class Ranker(TaskModel):
         embeddings: Mapping[str, Embedding],
         cross: Cross,
         exclusive: Mapping[str, Embedding],
-        network: nn.Module,
+        network: HeadNetwork,
         ema_decay: float = 0.0,
         numbers: Numbers | None = None,
         id_columns: Tensor | None = None,
@@ -52,10 +51,10 @@ class Ranker(TaskModel):
         self.cross = cross
         self.exclusive = nn.ModuleDict(exclusive)
         self.network = network
-        self.mean: AveragedModel | None = None
+        self.ema: AveragedModel | None = None
         if ema_decay:
-            decay = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            self.mean = AveragedModel(network, multi_avg_fn=decay)
+            average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            self.ema = AveragedModel(network, multi_avg_fn=average)
         self.numbers = numbers
         self.value_columns = tuple(numbers.columns) if numbers else ()
         self.register_buffer("id_columns", id_columns, persistent=False)
@@ -66,17 +65,17 @@ class Ranker(TaskModel):
             self.numbers.scale(statistics)
 
     def after_step(self) -> None:
-        if self.mean:
-            self.mean.update_parameters(self.network)
+        if self.ema:
+            self.ema.update_parameters(self.network)
 
     def maskable_weights(self) -> dict[str, Tensor]:
-        return cast(SparseSharing, self.network).maskable_weights()
+        return self.network.maskable_weights()
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
-        chosen = self.mean if self.mean and not self.training else self.network
+        network = self.ema if self.ema and not self.training else self.network
         found: dict[str, Tensor] = {}
         for x, seen_by in self._inputs(batch, heads):
-            found |= {head: output.squeeze(-1) for head, output in chosen(x, seen_by).items()}
+            found |= {head: output.squeeze(-1) for head, output in network(x, seen_by).items()}
         return found
 
     def _inputs(self, batch: Batch, heads: Sequence[str]) -> Iterator[tuple[Tensor, list[str]]]:
@@ -92,42 +91,44 @@ class Ranker(TaskModel):
             if not self.exclusive:
                 yield x, of_embedding
                 continue
-            own = {head: self.exclusive[head](ids).flatten(1) for head in of_embedding if head in self.exclusive}
-            for head, vectors in own.items():
+            exclusive = {head: self.exclusive[head](ids).flatten(1) for head in of_embedding if head in self.exclusive}
+            for head, vectors in exclusive.items():
                 yield torch.cat([x, vectors], 1), [head]
-            if others := [head for head in of_embedding if head not in own]:
+            if others := [head for head in of_embedding if head not in exclusive]:
                 yield F.pad(x, (0, self._exclusive_width)), others
 
 
-def network_width(model: RankerModel, settings: Settings) -> int:
-    """Numbers a row that the network above the embeddings sees."""
-    embedded = _embedded(model, settings)
-    as_they_are = len(settings.features) - len(embedded)
-    return Cross(embedded, model.embedding_dim).width + as_they_are + len(embedded) * model.exclusive_dim
+def input_width(model: RankerModel, layout: Layout) -> int:
+    """Width of the network's input: numbers per row."""
+    embedded = _embedded(model, layout)
+    exclusive = model.embedding.exclusive.dim if model.embedding.exclusive else 0
+    raw_numbers = len(layout.features) - len(embedded)
+    return Cross(embedded, model.embedding.dim).width + raw_numbers + len(embedded) * exclusive
 
 
-def _embedded(model: RankerModel, settings: Settings) -> list[Feature]:
-    return [feature for feature in settings.features if model.numeric == "bucketed" or feature.kind != "numeric"]
+def _embedded(model: RankerModel, layout: Layout) -> list[Feature]:
+    return [f for f in layout.features if model.embedding.numeric == "bucketed" or f.kind != "numeric"]
 
 
-def build(
-    model: RankerModel, settings: Settings, sizes: Mapping[str, int], seed: int, masks: Mapping[str, Mask] | None = None
+def build_ranker(
+    model: RankerModel, layout: Layout, sizes: Mapping[str, int], seed: int, masks: Mapping[str, Mask] | None = None
 ) -> Ranker:
     """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head."""
+    heads, embedded, exclusive = model.heads, _embedded(model, layout), model.embedding.exclusive
 
     def embedding(dim: int, name: str) -> Embedding:
         return Embedding(embedded, sizes, dim, seed, f"embedding/{name}")
 
-    heads, embedded = model.heads, _embedded(model, settings)
-    names = heads if model.sharing == "single" else (SHARED,)
-    embeddings = {name: embedding(model.embedding_dim, name) for name in names}
-    exclusive = {head: embedding(model.exclusive_dim, f"exclusive/{head}") for head in model.exclusive}
-    cross = Cross(embedded, model.embedding_dim)
-    width = network_width(model, settings)
-    layers = network(model, [width, *model.hidden, 1], heads, seed, masks)
-    if model.numeric == "bucketed":
-        return Ranker(heads, embeddings, cross, exclusive, layers, model.ema_decay)
-    columns = columns_of(settings.features)
-    id_columns = torch.tensor([columns.index(column) for column in columns_of(embedded)])
-    numbers = Numbers(settings.features)
-    return Ranker(heads, embeddings, cross, exclusive, layers, model.ema_decay, numbers, id_columns)
+    names = heads if model.sharing.kind == "single" else (SHARED,)
+    network = build_network(model.sharing, input_width(model, layout), 1, heads, seed, masks)
+    raw = model.embedding.numeric == "tanh"
+    return Ranker(
+        heads,
+        {name: embedding(model.embedding.dim, name) for name in names},
+        Cross(embedded, model.embedding.dim),
+        {head: embedding(exclusive.dim, f"exclusive/{head}") for head in exclusive.heads} if exclusive else {},
+        network,
+        model.ema_decay,
+        Numbers(layout.features) if raw else None,
+        torch.tensor(layout.positions(embedded)) if raw else None,
+    )

@@ -1,8 +1,8 @@
-"""What a model learns and what it is asked: heads, steps, targets.
+"""What a model learns and predicts: heads, steps and targets.
 
-A head is one output of the network. A step is one kind of batch: which rows, and the loss of some heads on them. A
-target is a probability that is predicted and judged; it may be composed of several heads. A paper's objective is a
-choice of the three; networks know heads by name and nothing more.
+A head is an output of the network. A step says what one optimiser step learns from: which rows, and the loss of some
+heads on them. A target is a probability that is predicted and evaluated, possibly composed of several heads. An
+objective of a paper is a choice of the three; networks only know heads by name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from conf.settings.model_file import TaskSettings
+from conf.settings.objective import TaskLoss
 from trainer.data.batch import Batch
 from trainer.objectives import chain
 from trainer.objectives.losses import cross_entropy
@@ -23,10 +23,10 @@ Logits = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Step:
-    """One kind of batch.
+    """What one optimiser step learns from.
 
-    heads: the outputs it needs. rows: Batch -> what it learns from, bool [B] or indices (which may repeat).
-    loss: logits by head, each [B], and their rows -> a number, a mean over the rows.
+    heads: the outputs it needs. rows: Batch -> the rows it learns from, bool [B] or indices (which may repeat).
+    loss: logits by head, each [B], and their rows -> a scalar, a mean over the rows.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Objective:
-    """heads: each with the rows and label it is the conditional probability of, by which its mask is found."""
+    """heads: each with the rows and label whose conditional probability it is, by which its mask is found."""
 
     heads: tuple[Task, ...]
     targets: tuple[Task, ...]
@@ -50,7 +50,7 @@ class Objective:
 
     @property
     def label_columns(self) -> tuple[str, ...]:
-        """The columns of samples that its steps learn from and its targets are judged by."""
+        """The columns of samples that its steps learn from and its targets are evaluated on."""
         return tuple(dict.fromkeys(c for task in (*self.heads, *self.targets) for c in task.label_columns))
 
     def probabilities(self, logits: Logits) -> dict[str, Tensor]:
@@ -58,20 +58,20 @@ class Objective:
         return {name: value.exp() for name, value in self.log_probabilities(logits).items()}
 
 
-def apart(
-    heads: Sequence[Task], options: Mapping[str, TaskSettings] | None = None, composed: Sequence[Task] = ()
+def one_step_per_head(
+    heads: Sequence[Task], losses: Mapping[str, TaskLoss] | None = None, composed: Sequence[Task] = ()
 ) -> Objective:
-    """Every head learns for itself, from batches of its own (LT4REC Algorithm 1, lines 12 to 17).
+    """Each head learns by itself, from batches of its own rows (LT4REC Algorithm 1, lines 12 to 17).
 
-    composed: targets that are judged and not learnt.
+    losses: how the loss of a head counts. composed: further targets that are evaluated but not learnt.
     """
-    options = options or {}
+    losses = losses or {}
     steps = tuple(
         Step(
             head.name,
             (head.name,),
-            partial(_rows, head, options.get(head.name, TaskSettings()).oversample),
-            partial(_head_loss, head, options.get(head.name, TaskSettings())),
+            partial(_rows, head, losses.get(head.name, TaskLoss()).oversample),
+            partial(_head_loss, head, losses.get(head.name, TaskLoss())),
         )
         for head in heads
     )
@@ -86,12 +86,12 @@ def _rows(head: Task, oversample: int, batch: Batch) -> Tensor:
     return torch.arange(len(batch), device=rows.device).repeat_interleave(times)
 
 
-def _head_loss(head: Task, options: TaskSettings, logits: Logits, batch: Batch) -> Tensor:
+def _head_loss(head: Task, loss: TaskLoss, logits: Logits, batch: Batch) -> Tensor:
     """a or b of LT4REC eq. 2 times the cross entropy, in which a row weighs 1 + conflict * (1 - label).
 
-    LT4REC section 2.2 weighs CVR up where a clicked sample is hardly watched, without saying how much: here in
-    proportion to what is missing, so a full view weighs 1 and none 1 + conflict.
+    LT4REC section 2.2 gives CVR more weight where a clicked sample is hardly watched, without saying how much. Here the
+    weight grows with what is missing: a full view weighs 1 and none weighs 1 + conflict.
     """
     labels = batch.labels[head.label]
-    weights = 1 + options.conflict * (1 - labels) if options.conflict else None
-    return options.weight * cross_entropy(logits[head.name], labels, weights)
+    weights = 1 + loss.conflict * (1 - labels) if loss.conflict else None
+    return loss.weight * cross_entropy(logits[head.name], labels, weights)

@@ -1,20 +1,23 @@
-"""The heads of taggers: interest, intention and kinds of action."""
+"""The objective of taggers: interest, intention and further kinds of action."""
 
 from conf.settings.model_file import TaggerModel
-from conf.settings.run_file import Settings
-from etl.contract import columns_of, feature_columns, kind_label
+from conf.settings.run_file import Feature
+from etl.contract import kind_label
+from trainer.data.layout import Layout
+from trainer.objectives.objective import Objective, one_step_per_head
 from trainer.objectives.task import Task
 
 
-def tagging_heads(model: TaggerModel, settings: Settings) -> tuple[Task, ...]:
-    """Interest: is an item of these tags clicked; intention: does the click convert (MVKE section 3.1).
+def tagging_objective(model: TaggerModel, layout: Layout, tag: Feature) -> Objective:
+    return one_step_per_head(tagging_heads(model, layout, tag))
 
-    A kind of action is a task too: does it follow the click (section 4.2, "users' more various actions").
 
-    Impressions of items without any known tag say nothing about tags: they are neither learnt from nor counted.
+def tagging_heads(model: TaggerModel, layout: Layout, tag: Feature) -> tuple[Task, ...]:
+    """Interest: is an item with these tags clicked; intention: does the click convert (MVKE section 3.1).
+
+    A kind of action is a task as well: does it follow the click (MVKE section 4.2, "users' more various actions").
+    Impressions of items without a known tag say nothing about tags: they are neither learnt from nor evaluated.
     """
-    tag = next(f for f in settings.features if f.name == settings.tagger.tag_feature)
-    columns = columns_of(settings.features)
-    tags = tuple(columns.index(column) for column in feature_columns(tag))
-    labels = {"interest": "click", "intention": "converted", **{kind: kind_label(kind) for kind in model.kinds}}
-    return tuple(Task(name, labels[name], labels[name], "auc", True, needs_value=tags) for name in model.tasks)
+    tags = tuple(layout.positions([tag]))
+    labels = {"interest": "click", "intention": "converted", **{kind: kind_label(kind) for kind in model.action_kinds}}
+    return tuple(Task(name, labels[name], labels[name], "auc", True, known_columns=tags) for name in model.tasks)

@@ -1,4 +1,4 @@
-"""Element-wise products of feature vectors, beside the vectors themselves (LT4REC figure 1)."""
+"""Element-wise products of feature vectors (LT4REC figure 1)."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -10,7 +10,7 @@ from conf.settings.run_file import Feature
 
 
 class Cross(nn.Module):
-    """[B, F, dim] to [B, (F + P) * dim]: all vectors, then the products of every pair of features with cross = true."""
+    """[B, F, dim] -> [B, (F + P) * dim]: all vectors, then the products of the P pairs of crossed features."""
 
     left: Tensor
     right: Tensor
@@ -28,8 +28,8 @@ class Cross(nn.Module):
 
 
 def pairs_of_fields(fields: Tensor) -> Tensor:
-    """[..., F, dim] -> [..., dim]: the element-wise products of all pairs, added up: ((sum v)^2 - sum v^2) / 2.
+    """[..., F, dim] -> [..., dim]: the sum of the element-wise products of all pairs, ((sum v)^2 - sum v^2) / 2.
 
-    The second order of DeepFM (Guo et al. 2017, eq. 2), before its sum over dimensions.
+    The second-order term of DeepFM (Guo et al. 2017, eq. 2) before its sum over dimensions.
     """
     return (fields.sum(-2).square() - fields.square().sum(-2)) / 2

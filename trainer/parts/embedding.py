@@ -1,4 +1,4 @@
-"""Feature ids to vectors: one table for all features, a segment of rows for each."""
+"""Feature ids to vectors: one table for all features, with a segment of rows for each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,8 +16,8 @@ INITIAL_STD = 0.01
 class Embedding(nn.Module):
     """Ids [B, C] (columns of `features` in order) to vectors [B, F, dim].
 
-    A multi-valued feature is the mean of its values. An id beyond the vocabulary the table was built for is treated
-    as unseen. The padding row is zero and stays so.
+    A multi-valued feature is the mean of its values. An id beyond the table's vocabulary counts as unseen. The padding
+    row is and stays zero.
     """
 
     first_rows: Tensor
@@ -61,7 +61,10 @@ class Embedding(nn.Module):
 def copy_known_rows(
     new: Tensor, new_segments: Mapping[str, tuple[int, int]], old: Tensor, old_sizes: Mapping[str, int]
 ) -> None:
-    """Copies yesterday's rows (of weights or of optimiser state) into today's larger table, segment by segment."""
+    """Copies yesterday's rows (weights or optimiser state) into today's larger table, segment by segment.
+
+    old_sizes: feature -> rows, in the order in which the old table holds its segments.
+    """
     start = 0
     for name, size in old_sizes.items():
         first, end = new_segments[name]

@@ -1,4 +1,4 @@
-"""Experts mixed by gates, and a tower a head: MoE, MMoE (Ma et al. 2018), CGC (Tang et al. 2020, section 4.1)."""
+"""Experts mixed by gates, and a tower for each head: MoE, MMoE (Ma et al. 2018), CGC (Tang et al. 2020)."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from trainer.parts.dense import Dense
+from trainer.parts.head_network import HeadNetwork
 from trainer.seeding import generator
 
 
 class ExpertLayers(nn.Module):
-    """E networks of the same widths, computed side by side: [B, in] -> [B, E, out], ReLU after every layer.
+    """E networks of the same widths, computed together: [B, in] -> [B, E, out], with ReLU after every layer.
 
-    All see the same input, so their first layers are one product.
+    They see the same input, so their first layers are one matrix product.
     """
 
     def __init__(self, experts: int, widths: Sequence[int], seed: int, name: str) -> None:
@@ -34,30 +35,32 @@ class ExpertLayers(nn.Module):
         return vectors
 
 
-class Experts(nn.Module):
-    """`shared` experts for all heads and `own` ones for each; a gate mixes those that a head may use.
+class Experts(HeadNetwork):
+    """`shared` experts for all heads and `own` experts for each head; a gate mixes those that a head may use.
 
-    `layers` of the widths are an expert's, the rest a tower's. A gate is a softmax over experts, linear in the input.
-    `gate_a_head`: every head has its own (MMoE, CGC); else one serves all (MoE, possible only without experts of their
-    own).
+    The first `expert_layers` of the widths belong to an expert, the rest to a tower. A gate is a softmax over experts,
+    linear in the input. gate_per_head: MMoE and CGC; otherwise one gate serves all heads (MoE), which rules out `own`.
     """
 
     def __init__(
         self,
         widths: Sequence[int],
-        layers: int,
+        *,
+        expert_layers: int,
         heads: Sequence[str],
         shared: int,
         own: int,
-        gate_a_head: bool,
+        gate_per_head: bool,
         seed: int,
     ) -> None:
         super().__init__()
-        self.shared = ExpertLayers(shared, widths[: layers + 1], seed, "experts/shared")
+        self.shared = ExpertLayers(shared, widths[: expert_layers + 1], seed, "experts/shared")
         self.own = nn.ModuleDict(
-            {head: ExpertLayers(own, widths[: layers + 1], seed, f"experts/{head}") for head in heads} if own else {}
+            {head: ExpertLayers(own, widths[: expert_layers + 1], seed, f"experts/{head}") for head in heads}
+            if own
+            else {}
         )
-        self._gate_of = {head: head if gate_a_head else "all" for head in heads}
+        self._gate_of = {head: head if gate_per_head else "all" for head in heads}
         self.gates = nn.ModuleDict(
             {
                 gate: Dense([widths[0], shared + own], seed, f"gate/{gate}", last_activation=False)
@@ -65,7 +68,7 @@ class Experts(nn.Module):
             }
         )
         self.towers = nn.ModuleDict(
-            {head: Dense(widths[layers:], seed, f"tower/{head}", last_activation=False) for head in heads}
+            {head: Dense(widths[expert_layers:], seed, f"tower/{head}", last_activation=False) for head in heads}
         )
 
     def forward(self, x: Tensor, heads: Sequence[str]) -> dict[str, Tensor]:

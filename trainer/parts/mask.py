@@ -1,4 +1,4 @@
-"""Task masks over the weights of sNET (LT4REC section 2.2)."""
+"""A task mask over the weights of sNET, as a value (LT4REC section 2.2)."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,22 +1,36 @@
-"""From the axes of a model file to the network whose layers the heads share."""
+"""From the [sharing] section of a model file to the network above the embeddings."""
 
 from collections.abc import Mapping, Sequence
 
-from torch import nn
-
-from conf.settings.model_file import GATED, MASKED, Layers
+from conf.settings.sharing import NetworkSharing
 from trainer.parts.experts import Experts
+from trainer.parts.head_network import HeadNetwork
 from trainer.parts.mask import Mask
 from trainer.parts.sharing import SharedBottom, SparseSharing
 
 
-def network(
-    model: Layers, widths: Sequence[int], heads: Sequence[str], seed: int, masks: Mapping[str, Mask] | None
-) -> nn.Module:
-    """x [B, widths[0]], heads -> head -> [B, widths[-1]]. Without masks, sNET is dense for every head."""
-    if model.sharing in MASKED:
-        return SparseSharing(widths, heads, seed, masks)
-    if model.sharing in GATED:
-        a_gate_a_head = model.sharing != "moe"
-        return Experts(widths, model.shared_layers, heads, model.experts, model.own_experts, a_gate_a_head, seed)
-    return SharedBottom(widths, model.shared_layers, heads, seed)
+def build_network(
+    sharing: NetworkSharing,
+    inputs: int,
+    outputs: int,
+    heads: Sequence[str],
+    seed: int,
+    masks: Mapping[str, Mask] | None,
+) -> HeadNetwork:
+    """A network x [B, inputs] -> head -> [B, outputs]; without masks, sNET is dense for every head."""
+    if sharing.kind == "single":
+        return SharedBottom([inputs, *sharing.hidden, outputs], 0, heads, seed)
+    if sharing.kind == "hard":
+        widths = [inputs, *sharing.bottom_hidden, *sharing.tower_hidden, outputs]
+        return SharedBottom(widths, len(sharing.bottom_hidden), heads, seed)
+    if sharing.kind == "sparse_weight" or sharing.kind == "sparse_neuron":
+        return SparseSharing([inputs, *sharing.hidden, outputs], heads, seed, masks)
+    return Experts(
+        [inputs, *sharing.expert_hidden, *sharing.tower_hidden, outputs],
+        expert_layers=len(sharing.expert_hidden),
+        heads=heads,
+        shared=sharing.experts,
+        own=sharing.task_experts if sharing.kind == "cgc" else 0,
+        gate_per_head=sharing.kind != "moe",
+        seed=seed,
+    )

@@ -1,4 +1,4 @@
-"""Numeric features as numbers beside the embeddings (ESM2 section 4.3.2)."""
+"""Numeric features as numbers instead of embeddings (ESM2 section 4.3.2)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,10 +12,10 @@ Statistics = Mapping[str, Mapping[str, float | None]]
 
 
 class Numbers(nn.Module):
-    """Values [B, N] of the numeric features, NaN where missing, to tanh((v - mean) / std) [B, N]; missing: 0 (eq. 17).
+    """Raw values [B, N], NaN where missing -> tanh((v - mean) / std) [B, N], 0 where missing (ESM2 eq. 17).
 
-    Mean and deviation stay what they are told once, and travel in checkpoints: a later day's model reads a value as the
-    first day's did. Untold they are NaN, and so is every loss.
+    Mean and deviation are set once and stored in checkpoints, so that a value means the same on every day. Until they
+    are set they are NaN, and so is every loss.
     """
 
     mean: Tensor
@@ -29,7 +29,7 @@ class Numbers(nn.Module):
             self.register_buffer(name, torch.full((len(self.names),), torch.nan))
 
     def scale(self, statistics: Statistics) -> None:
-        """Feature -> mean and std. Without a value in the day they come from: 0 and 1; all values alike: std 1."""
+        """Sets mean and std by feature. A day without values gives 0 and 1; equal values give std 1."""
         mean = [statistics[name]["mean"] or 0.0 for name in self.names]
         std = [statistics[name]["std"] or 1.0 for name in self.names]
         self.mean.copy_(torch.tensor(mean))

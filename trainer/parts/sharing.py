@@ -1,16 +1,20 @@
-"""How the heads share a network. Each: x [B, widths[0]], heads -> head -> [B, widths[-1]]."""
+"""Networks whose heads share a bottom (hard sharing) or all weights under masks (sparse sharing)."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from trainer.parts.dense import Dense
+from trainer.parts.dense import Dense, Factor
+from trainer.parts.head_network import HeadNetwork
 from trainer.parts.mask import Mask
 
 
-class SharedBottom(nn.Module):
-    """A tower a head over a shared bottom (hard sharing, LT4REC figure 2); without a bottom they share no layer."""
+class SharedBottom(HeadNetwork):
+    """A tower for each head over `shared` bottom layers (hard sharing, LT4REC figure 2); with none, separate networks.
+
+    widths: of the input, all hidden layers, and the output.
+    """
 
     def __init__(self, widths: Sequence[int], shared: int, heads: Sequence[str], seed: int) -> None:
         super().__init__()
@@ -24,11 +28,11 @@ class SharedBottom(nn.Module):
         return {head: self.towers[head](bottom) for head in heads}
 
 
-class SparseSharing(nn.Module):
+class SparseSharing(HeadNetwork):
     """sNET: one network of the size of a single task's, used by each head under its mask (LT4REC section 2.2).
 
-    The masks cover the weight matrices, the output layer's included. Each head has output biases of its own, since
-    what is shared cannot hold the means of all.
+    Masks cover the weight matrices, including the output layer's. Each head has an output bias of its own, since one
+    shared bias cannot hold the means of all heads. Without masks every head uses all weights.
     """
 
     def __init__(
@@ -42,15 +46,15 @@ class SparseSharing(nn.Module):
     def maskable_weights(self) -> dict[str, Tensor]:
         return dict(self.net.weights.items())
 
-    def masks_of(self, head: str) -> dict[str, Tensor]:
+    def mask_of(self, head: str) -> Factor:
         return self.masks.of(head)
 
     def forward(self, x: Tensor, heads: Sequence[str]) -> dict[str, Tensor]:
-        return {head: self.net(x, self.masks.of(head)) + self.output_bias[head] for head in heads}
+        return {head: self.net(x, [self.masks.of(head)]) + self.output_bias[head] for head in heads}
 
 
 class HeadMasks(nn.Module):
-    """The masks of all heads over the same weights, as floats to multiply with; without any, ones."""
+    """Each head's mask over the same weights as a factor of 0 and 1; without masks, all ones."""
 
     def __init__(self, weights: Mapping[str, Tensor], heads: Sequence[str], masks: Mapping[str, Mask] | None) -> None:
         super().__init__()
@@ -60,5 +64,5 @@ class HeadMasks(nn.Module):
             for layer in self._layers:
                 self.register_buffer(f"{head}_{layer}", masks[head].layers[layer].float(), persistent=False)
 
-    def of(self, head: str) -> dict[str, Tensor]:
+    def of(self, head: str) -> Factor:
         return {layer: getattr(self, f"{head}_{layer}") for layer in self._layers}

@@ -1,4 +1,4 @@
-"""The meeting of two towers: the tag tower and the cosine score (MVKE, eq. 1 to 3)."""
+"""The meeting of two towers: the tag tower and the cosine score (MVKE eq. 1 to 3)."""
 
 import math
 
@@ -12,9 +12,8 @@ from trainer.seeding import generator
 class TagTower(nn.Module):
     """Pooled tag embeddings [B, E] -> tag vectors E_T [B, D].
 
-    Linear and without bias, so that the vector of an item is the mean of the vectors of its tags: what is
-    learnt from items with several tags holds for the single tags that are scored (eq. 3), and no tag at
-    all is the zero vector.
+    Linear and without bias, so that the vector of an item is the mean of its tags' vectors. What is learnt from items
+    with several tags then holds for the single tags that are scored (MVKE eq. 3), and no tag is the zero vector.
     """
 
     def __init__(self, embedding_dim: int, output_dim: int, seed: int) -> None:
@@ -27,10 +26,10 @@ class TagTower(nn.Module):
 
 
 class CosineScore(nn.Module):
-    """Logit = scale * cos(user, tag): scale is 1 as in eq. 2, or a learnt positive number that starts at 1.
+    """Logit = scale * cos(user, tag), where scale is 1 as in MVKE eq. 2, or a learnt positive number that starts at 1.
 
-    With scale 1 a probability lies between sigmoid(-1) = 0.27 and sigmoid(1) = 0.73: the paper's scores
-    order tags, they are not calibrated.
+    With scale 1 a probability lies between sigmoid(-1) = 0.27 and sigmoid(1) = 0.73: the paper's scores order tags but
+    are not calibrated.
     """
 
     def __init__(self, learned: bool) -> None:

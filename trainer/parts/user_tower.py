@@ -2,52 +2,56 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from trainer.parts.cross import pairs_of_fields
+from trainer.parts.head_network import HeadNetwork
 from trainer.parts.mask import Mask
 from trainer.parts.mvke import VirtualKernelExperts
-from trainer.parts.sharing import HeadMasks, SparseSharing
+from trainer.parts.sharing import HeadMasks
 
 
 class UserTower(nn.Module, ABC):
-    """Embedded user fields [B, F, E] and a head -> vectors [B, K, D]. `count`: how many it has for all heads together.
+    """Embedded user fields [B, F, E] and a head -> user vectors [B, K, D].
 
-    The user's vector for a tag is their sum, weighted by a gate that is the same for all users.
+    A user's vector for a tag is the sum of the K vectors, weighted by a gate that is the same for all users.
+    count: the number of vectors of all heads together.
     """
 
     count: int
 
     @abstractmethod
-    def gate(self, tags: Tensor, head: str) -> Tensor:
-        """Tag vectors [T, D] -> weights [T, K], each row sums to 1."""
+    def forward(self, fields: Tensor, head: str) -> Tensor: ...
 
     @abstractmethod
-    def places(self, head: str) -> list[int]:
-        """Which of the `count` vectors the head's K are."""
+    def gate(self, tags: Tensor, head: str) -> Tensor:
+        """Tag vectors [T, D] -> weights [T, K]; rows sum to 1."""
+
+    @abstractmethod
+    def vectors_of(self, head: str) -> list[int]:
+        """Which of the `count` vectors the head uses, from 0."""
 
     @abstractmethod
     def maskable_weights(self) -> dict[str, Tensor]:
-        """As TaskModel's."""
+        """As in HeadNetwork."""
 
 
 class OneVector(UserTower):
-    """One vector a user and head whatever the tag, by layers that the heads share in some way (parts/network.py)."""
+    """One vector per user and head, whatever the tag, from a network whose layers the heads share in some way."""
 
-    def __init__(self, layers: nn.Module, *, pairs: bool) -> None:
+    def __init__(self, layers: HeadNetwork, *, pairs: bool) -> None:
         super().__init__()
         self.layers = layers
         self._pairs = pairs
         self.count = 1
 
-    def places(self, head: str) -> list[int]:
+    def vectors_of(self, head: str) -> list[int]:
         return [0]
 
     def maskable_weights(self) -> dict[str, Tensor]:
-        return cast(SparseSharing, self.layers).maskable_weights()
+        return self.layers.maskable_weights()
 
     def forward(self, fields: Tensor, head: str) -> Tensor:
         x = fields.flatten(1)
@@ -61,7 +65,7 @@ class OneVector(UserTower):
 
 
 class MixtureOfExperts(UserTower):
-    """MVKE: the VKEs that serve a head, and its gate. With masks, a head uses of their weights what its mask leaves."""
+    """MVKE: the VKEs that serve a head, and the head's gate. Under masks, a head uses what its mask leaves of them."""
 
     def __init__(
         self,
@@ -77,15 +81,15 @@ class MixtureOfExperts(UserTower):
         self.gates = nn.ModuleDict(gates)
         self.masks = HeadMasks(experts.maskable_weights(), list(experts_of), masks) if masks else None
 
-    def places(self, head: str) -> list[int]:
+    def vectors_of(self, head: str) -> list[int]:
         return self._experts_of[head]
 
     def maskable_weights(self) -> dict[str, Tensor]:
         return self.experts.maskable_weights()
 
     def forward(self, fields: Tensor, head: str) -> Tensor:
-        masks = self.masks.of(head) if self.masks else None
-        vectors: Tensor = self.experts(fields, self._experts_of[head], masks)
+        factors = [self.masks.of(head)] if self.masks else []
+        vectors: Tensor = self.experts(fields, self._experts_of[head], factors)
         return vectors
 
     def gate(self, tags: Tensor, head: str) -> Tensor:

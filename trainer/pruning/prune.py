@@ -1,6 +1,6 @@
-"""How masks are pruned, and what they have in common."""
+"""How a mask is pruned by a round: single weights or whole neurons (LT4REC Algorithm 1, step b)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import torch
@@ -10,10 +10,10 @@ from trainer.parts.mask import Mask
 
 
 def prune_weights(mask: Mask, weights: Mapping[str, Tensor], fraction: float) -> Mask:
-    """Algorithm 1, step b: the smallest |weight| of those still kept are masked as well.
+    """LT4REC Algorithm 1, step b: also masks the `fraction` of the kept weights with the smallest |weight|.
 
-    The quantile is taken over all layers together and over the kept weights only; it is applied by count,
-    so that after n rounds 1 - (1 - fraction)^n is pruned to rounding, ties or not.
+    The quantile is over the kept weights of all layers together. It is applied by count, so that after n rounds the
+    pruned share is 1 - (1 - fraction)^n up to rounding, with or without ties.
     """
     names = list(mask.layers)
     kept = torch.cat([mask.layers[name].flatten() for name in names])
@@ -26,10 +26,10 @@ def prune_weights(mask: Mask, weights: Mapping[str, Tensor], fraction: float) ->
 
 
 def prune_neurons(mask: Mask, weights: Mapping[str, Tensor], fraction: float) -> Mask:
-    """s-neuron (LT4REC section 3.1): whole hidden neurons go, those with the smallest norm of incoming weights.
+    """s-neuron (LT4REC section 3.1): masks the hidden neurons whose incoming weights have the smallest norms.
 
-    Of each hidden layer by itself, since norms grow with the number of inputs; at least one neuron stays. With a neuron
-    go its incoming and its outgoing weights, so that nothing of it is left.
+    Each hidden layer by itself, since norms grow with the number of inputs; at least one neuron stays. A masked neuron
+    loses its incoming and outgoing weights.
     """
     layers = {name: layer.clone() for name, layer in mask.layers.items()}
     names = list(layers)
@@ -43,19 +43,8 @@ def prune_neurons(mask: Mask, weights: Mapping[str, Tensor], fraction: float) ->
     return Mask(layers)
 
 
-PRUNE = {"sparse_weight": prune_weights, "sparse_neuron": prune_neurons}
-
-
-def overlap(masks: Mapping[str, Mask]) -> dict[str, dict[str, float]]:
-    """Layer -> share of its weights used by exactly these tasks: 'ctr only', 'shared', 'dead', ..."""
-    tasks = sorted(masks)
-    shares: dict[str, dict[str, float]] = {}
-    for layer in masks[tasks[0]].layers:
-        stacked = torch.stack([masks[task].layers[layer] for task in tasks])
-        users = stacked.sum(0)
-        shares[layer] = {
-            f"{task} only": (stacked[n] & (users == 1)).float().mean().item() for n, task in enumerate(tasks)
-        }
-        shares[layer]["shared"] = (users > 1).float().mean().item()
-        shares[layer]["dead"] = (users == 0).float().mean().item()
-    return shares
+PRUNE: dict[str, Callable[[Mask, Mapping[str, Tensor], float], Mask]] = {
+    "sparse_weight": prune_weights,
+    "sparse_neuron": prune_neurons,
+    "mvke_sparse": prune_weights,
+}

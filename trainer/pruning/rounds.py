@@ -1,4 +1,4 @@
-"""The rounds of iterative magnitude pruning (LT4REC Algorithm 1, lines 3 to 8), resumable one by one."""
+"""The rounds of iterative magnitude pruning (LT4REC Algorithm 1, lines 3 to 8), each of which is kept and resumed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,28 +12,32 @@ from torch import Tensor
 
 from conf.errors import InputError
 from conf.paths import Paths
-from conf.settings.model_file import RankerModel, TaggerModel
+from conf.settings.model_file import NetworkModel
 from conf.settings.run_file import Settings
 from etl.artefact import identity, is_published, publish, read_manifest
 from trainer.data import vocabulary
-from trainer.data.reader import Waiting, read, value_statistics
+from trainer.data.layout import Layout
+from trainer.data.reader import read, value_statistics
+from trainer.data.waiting import Waiting
 from trainer.evaluation.metrics import flatten
 from trainer.evaluation.predict import metrics_by_task, predict
+from trainer.models.base import TaskModel
 from trainer.models.build import build, mask_shapes
-from trainer.objectives.objective import apart
+from trainer.objectives.objective import Objective, one_step_per_head
 from trainer.objectives.task import Task
 from trainer.parts.mask import Mask
-from trainer.pruning import store as mask_store
+from trainer.pruning import store
 from trainer.pruning.prune import PRUNE
 from trainer.seeding import generator, seed_of
-from trainer.training.device import device
+from trainer.training.determinism import make_deterministic
+from trainer.training.device import choose_device
 from trainer.training.loop import train_pass
 from trainer.training.optimiser import StepOptimiser
 
 
 @dataclass(frozen=True)
 class Round:
-    """A mask and how the model trained under it does: `metric` on the validation day; `metrics`: all of them."""
+    """A mask, and how the model trained under it does on the validation day: the deciding metric, and all metrics."""
 
     number: int
     mask: Mask
@@ -51,16 +55,22 @@ class Round:
 
 @dataclass(frozen=True)
 class Pruning:
+    """The search for the masks of one model."""
+
     settings: Settings
-    model: RankerModel | TaggerModel
+    model: NetworkModel
 
     @cached_property
     def paths(self) -> Paths:
         return Paths(self.settings.lake.root)
 
     @cached_property
-    def plain(self) -> RankerModel | TaggerModel:
-        """Predicting by its last weights, whatever the model does later."""
+    def layout(self) -> Layout:
+        return Layout.of(self.settings.features)
+
+    @cached_property
+    def plain(self) -> NetworkModel:
+        """The model without an average of its weights, which is about predicting later."""
         if self.model.family == "tagger":
             return self.model
         return self.model.model_copy(update={"ema_decay": 0.0})
@@ -75,15 +85,15 @@ class Pruning:
 
     @cached_property
     def made_from(self) -> dict[str, Any]:
-        """All that the masks depend on; a kept round of anything else is done again.
+        """Everything that the masks depend on; a kept round that was made from anything else is repeated.
 
-        [tasks] is not among it: it weighs losses against each other, and a mask is found for one task alone; nor is
-        ema_decay, which is about how to predict. So models that differ in them share their masks, whichever of them is
-        there first.
+        Losses' weights and ema_decay are left out: a mask is found for one task alone, and by the last weights. So
+        models that only differ in these share their masks, whichever model is first.
         """
         days = [*self.training_days, self.validation_day]
+        ignored: Any = {"tasks": True, "objective": {"tasks", "weights"}}
         return {
-            "model": self.plain.model_dump(mode="json", exclude={"tasks"}),
+            "model": self.plain.model_dump(mode="json", exclude=ignored),
             "masks_settings": self.settings.masks.model_dump(mode="json", exclude={"version"}),
             "features": [feature.model_dump(mode="json") for feature in self.settings.features],
             "seed": self.settings.training.seed,
@@ -95,71 +105,74 @@ class Pruning:
         mask = Mask(
             {n: torch.ones(shape, dtype=torch.bool) for n, shape in mask_shapes(self.model, self.settings).items()}
         )
+        prune = PRUNE[self.model.sharing.kind]
         for number in range(self.settings.masks.rounds + 1):
             target = self._folder(task, number)
             if not self._is_kept(target):
                 metrics, weights = self._train_and_validate(task, mask)
                 value = metrics[f"{task.name}_{task.metric}"]
                 content = {**self.made_from, "round": number, "metric": value, "metrics": metrics}
-                pair = {"this": mask, "next": PRUNE[self.model.sharing](mask, weights, self.settings.masks.fraction)}
-                publish(self.paths, target, partial(mask_store.write, masks=pair, manifest=content))
-            masks, manifest = mask_store.read(target, hint="run again")
+                pair = {"this": mask, "next": prune(mask, weights, self.settings.masks.fraction)}
+                publish(self.paths, target, partial(store.write, masks=pair, manifest=content))
+            masks, manifest = store.read(target, hint="run the job again")
             yield Round(number, masks["this"], manifest["metric"], manifest["metrics"])
             mask = masks["next"]
 
     def _train_and_validate(self, task: Task, mask: Mask) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Metrics of the day after, and weights, of one epoch from the initial weights under the mask."""
-        settings = self.settings
-        where = device(settings.training)
+        """Trains for one epoch from the initial weights under the mask: metrics of the validation day, and weights."""
+        training = self.settings.training
+        make_deterministic(training)
+        device = choose_device(training)
         sizes = vocabulary.sizes(self.paths, self.training_days[-1])
-        masks = dict.fromkeys(self.model.heads, mask)
-        network = build(self.plain, settings, sizes, masks).to(where)
-        if network.value_columns:
-            network.scale(value_statistics(self.paths.samples(settings.training.start)))
-        objective = apart((task,))
-        adam = StepOptimiser(network, [task.name], self.model.optimiser)
-        for day in self.training_days:
-            waiting = Waiting()
-            seed = seed_of(settings.training.seed, "rows", day)
-            groups = read(
-                self.paths.samples(day),
-                settings.features,
-                labels=objective.label_columns,
-                values=network.value_columns,
-                shuffle_seed=seed,
-                waiting=waiting,
-            )
-            random = generator(settings.training.seed, "drawn", day)
-            train_pass(network, adam, groups, objective.steps, self.model.optimiser.batch_size, where, waiting, random)
+        network = build(self.plain, self.settings, sizes, dict.fromkeys(self.model.heads, mask)).to(device)
+        objective = one_step_per_head((task,))
+        self._train(network, objective, device)
         validation = self.paths.samples(self.validation_day)
-        metrics = metrics_by_task(predict(network.eval(), objective, validation, settings.features, where))
+        metrics = metrics_by_task(predict(network.eval(), objective, validation, self.layout, device))
         if metrics[task.name][task.metric] is None:
             raise InputError(
                 f"{task.metric} of task {task.name} is undefined on the validation day",
                 where=validation,
-                hint="choose other [masks] train_days, so that the day after holds both classes",
+                hint="choose other [masks] train_days, so that the day after them holds both classes",
             )
-        weights = {name: weight.detach().cpu() for name, weight in network.maskable_weights().items()}
-        return flatten(metrics), weights
+        return flatten(metrics), {name: weight.detach().cpu() for name, weight in network.maskable_weights().items()}
+
+    def _train(self, network: TaskModel, objective: Objective, device: torch.device) -> None:
+        seed, optimiser = self.settings.training.seed, self.model.optimiser
+        if network.value_columns:
+            network.scale(value_statistics(self.paths.samples(self.settings.training.start)))
+        adam = StepOptimiser(network, [step.name for step in objective.steps], optimiser)
+        for day in self.training_days:
+            waiting = Waiting()
+            groups = read(
+                self.paths.samples(day),
+                self.layout,
+                labels=objective.label_columns,
+                values=network.value_columns,
+                shuffle_seed=seed_of(seed, "rows", day),
+                waiting=waiting,
+            )
+            random = generator(seed, "drawn", day)
+            train_pass(network, adam, groups, objective.steps, optimiser.batch_size, device, waiting, random)
 
     def _is_kept(self, target: Path) -> bool:
         if not is_published(target):
             return False
-        manifest = read_manifest(target, hint="run again")
+        manifest = read_manifest(target, hint="run the job again")
         return all(manifest.get(key) == value for key, value in self.made_from.items())
 
     def _folder(self, task: Task, number: int) -> Path:
-        kept = self.paths.mask_rounds(self.model.section, mask_store.version(self.settings, self.model))
+        kept = self.paths.mask_rounds(self.model.family, store.version(self.settings, self.model))
         return kept / task.name / f"round={number}"
 
     def _samples(self, day: date) -> str:
         folder = self.paths.samples(day)
-        read_manifest(folder, hint=f"build the samples: python -m etl.build_samples --day {day}")
+        read_manifest(folder, hint=f"build the samples: sparsetag build_samples --day {day}")
         return identity(folder)
 
 
 def best_round(task: Task, rounds: list[Round]) -> Round:
-    """The round from 1 on with the best metric (Algorithm 1, line 8); the denser one on a tie."""
+    """The round from 1 on with the best metric (LT4REC Algorithm 1, line 8); the denser one on a tie."""
     best = rounds[1]
     for candidate in rounds[2:]:
         if task.better(candidate.metric, best.metric):

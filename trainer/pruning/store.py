@@ -1,4 +1,4 @@
-"""Masks on disk: masks/<family>/<version>, one 0/1 tensor a task and layer, with the history of the rounds."""
+"""Masks on disk: masks/<family>/<version>, one 0/1 tensor for each task and layer, and the history of the rounds."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 
 from conf.errors import InputError
 from conf.paths import Paths, mask_version
-from conf.settings.model_file import RankerModel, TaggerModel
+from conf.settings.model_file import NetworkModel
 from conf.settings.run_file import Settings
 from etl.artefact import read_manifest, write_manifest
 from trainer.models.build import mask_shapes
@@ -17,12 +17,12 @@ from trainer.parts.mask import Mask, identity
 FILE = "masks.pt"
 
 
-def version(settings: Settings, model: RankerModel | TaggerModel) -> str:
-    return mask_version(settings.masks.version, model.masks, settings.training.seed)
+def version(settings: Settings, model: NetworkModel) -> str:
+    return mask_version(settings.masks.version, model.sharing.mask_suffix, settings.training.seed)
 
 
-def folder(settings: Settings, model: RankerModel | TaggerModel) -> Path:
-    return Paths(settings.lake.root).masks(model.section, version(settings, model))
+def folder(settings: Settings, model: NetworkModel) -> Path:
+    return Paths(settings.lake.root).masks(model.family, version(settings, model))
 
 
 def write(staging: Path, masks: Mapping[str, Mask], manifest: Mapping[str, Any]) -> None:
@@ -32,30 +32,31 @@ def write(staging: Path, masks: Mapping[str, Mask], manifest: Mapping[str, Any])
 
 
 def read(published: Path, hint: str) -> tuple[dict[str, Mask], dict[str, Any]]:
+    """Masks by task, and the manifest; raises InputError when they are missing."""
     manifest = read_manifest(published, hint=hint)
     tensors = torch.load(published / FILE, weights_only=True)
     masks = {task: Mask({n: layer.bool() for n, layer in layers.items()}) for task, layers in tensors.items()}
     return masks, manifest
 
 
-def load_for(settings: Settings, model: RankerModel | TaggerModel) -> dict[str, Mask]:
-    """The published masks, checked against the model they are to be used with; raises InputError."""
+def load_for(settings: Settings, model: NetworkModel) -> dict[str, Mask]:
+    """The published masks, checked against the model that will use them; raises InputError."""
     where = folder(settings, model)
-    hint = "make them first: python -m trainer.generate_masks (--model: one that the run file does not name)"
+    hint = "make them first: sparsetag generate_masks (with --model for a model that the run file does not name)"
     masks, _ = read(where, hint=hint)
     check_architecture(masks, set(model.heads), mask_shapes(model, settings), where)
     return masks
 
 
 def check_architecture(masks: Mapping[str, Mask], tasks: set[str], shapes: dict[str, list[int]], where: object) -> None:
-    """Refuses masks that were found for other tasks or other layers."""
+    """Raises InputError for masks that were found for other tasks or other layers."""
     hint = "choose another [masks] version, generate masks for this model, or go back to the model they were made for"
     if set(masks) != tasks:
         raise InputError(f"masks for {sorted(masks)}, but the model has tasks {sorted(tasks)}", where=where, hint=hint)
     for task, mask in masks.items():
         if mask.shapes() != shapes:
             raise InputError(
-                f"mask of another architecture: task {task} has layers {mask.shapes()}, the model {shapes}",
+                f"mask of another architecture: task {task} has layers {mask.shapes()}, the model has {shapes}",
                 where=where,
                 hint=hint,
             )

@@ -1,4 +1,4 @@
-"""A day's model on disk: weights, optimiser state, and all that it depends on."""
+"""A day's model on disk: weights, optimiser state, and everything that it depends on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,19 +26,20 @@ class Checkpoint:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """feature -> ids in use when the model was trained"""
-        return dict(self.manifest["sizes"])
+        """feature -> number of ids when the model was trained, in the order in which its tables hold the features"""
+        sizes = self.manifest["sizes"]
+        return {name: sizes[name] for name in self.manifest["feature_order"]}
 
 
 def save(folder: Path, model: nn.Module, optimiser_state: State, manifest: Mapping[str, Any]) -> None:
-    """Writes into a staging folder; publishing is the caller's."""
+    """Writes a checkpoint into a staging folder; the caller publishes it."""
     torch.save({name: value.cpu() for name, value in model.state_dict().items()}, folder / WEIGHTS)
     torch.save(optimiser_state, folder / OPTIMISER)
     seal(folder, manifest)
 
 
 def seal(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Writes the manifest of a model, with the hash of every file that lies in its staging folder."""
+    """Writes the manifest of a model with the hash of every file in its staging folder."""
     files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
     write_manifest(folder, {**manifest, "files": files})
 
@@ -54,18 +55,18 @@ def load(folder: Path, *, expected: Mapping[str, Any], hint: str) -> Checkpoint:
 
 
 def check(folder: Path, *, expected: Mapping[str, Any], hint: str) -> dict[str, Any]:
-    """The manifest of a published model; raises InputError when it is absent, damaged, or differs from `expected`."""
+    """The manifest of a published model; raises InputError when it is missing, damaged, or differs from `expected`."""
     manifest = read_manifest(folder, hint=hint)
     for key, value in expected.items():
         if manifest.get(key) != value:
             raise InputError(
-                f"checkpoint of another {key}: {_difference(manifest.get(key), value)}",
+                f"the checkpoint has another {key}: {_difference(manifest.get(key), value)}",
                 where=folder,
-                hint="go back to what it was trained with, or train a run of another name from the start",
+                hint="go back to what it was trained with, or use another [lake] root",
             )
     for name, digest in manifest["files"].items():
         if not (folder / name).is_file() or file_hash(folder / name) != digest:
-            raise InputError(f"{name} is damaged", where=folder, hint="train this day again with --force")
+            raise InputError(f"{name} is damaged", where=folder, hint="train the day again: train_day --force")
     return manifest
 
 
@@ -77,9 +78,9 @@ def _difference(found: Any, wanted: Any) -> str:
 
 
 def warm_start(model: nn.Module, checkpoint: Checkpoint) -> State:
-    """Puts yesterday's weights into a freshly built model and returns its optimiser state, grown to the model's tables.
+    """Copies yesterday's weights into a new model, and returns its optimiser state with rows for all of today's ids.
 
-    Rows of ids that yesterday did not know keep their initial weights and start with a zero optimiser state.
+    New ids keep their initial weights and start with a zero optimiser state.
     """
     segments = {f"{name}.table": part.segments for name, part in model.named_modules() if isinstance(part, Embedding)}
     fresh = model.state_dict()
@@ -90,7 +91,7 @@ def warm_start(model: nn.Module, checkpoint: Checkpoint) -> State:
             if name not in segments:
                 fresh[name].copy_(old)
                 continue
-            sizes = {feature: checkpoint.sizes[feature] for feature in segments[name]}
+            sizes = {feature: size for feature, size in checkpoint.sizes.items() if feature in segments[name]}
             copy_known_rows(fresh[name], segments[name], old, sizes)
             grown = {}
             for key, value in tables.get(name, {}).items():

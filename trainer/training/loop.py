@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from trainer.data.batch import Batch
-from trainer.data.reader import Waiting
+from trainer.data.waiting import Waiting
 from trainer.models.base import TaskModel
 from trainer.objectives.objective import Step
 from trainer.training.optimiser import StepOptimiser
@@ -15,8 +15,8 @@ from trainer.training.step_batches import step_batches
 
 
 @dataclass
-class Pass:
-    """What one pass over the rows came to: mean loss and batches by step, seconds, share of them spent waiting."""
+class PassResult:
+    """What a pass over the rows came to: mean loss and batches by step, rows, seconds, share of them spent waiting."""
 
     losses: dict[str, float] = field(default_factory=dict)
     batches: dict[str, int] = field(default_factory=dict)
@@ -34,16 +34,17 @@ def train_pass(
     device: torch.device,
     waiting: Waiting,
     random: torch.Generator,
-) -> Pass:
-    """Trains on step batches; a step's heads see the network under their own masks (Algorithm 1, lines 12 to 17).
+) -> PassResult:
+    """Trains on batches of one step each; a step's heads see the network under their own masks (LT4REC Algorithm 1,
+    lines 12 to 17).
 
-    random: what models draw while they learn is drawn from it.
+    groups: the rows, in batches of any size. random: the generator for what models sample while they learn.
     """
-    done = Pass(batches={step.name: 0 for step in steps})
+    result = PassResult(batches={step.name: 0 for step in steps})
     sums = {step.name: torch.zeros((), device=device) for step in steps}
     started = time.perf_counter()
     model.train()
-    for step, batch in step_batches(_counted(groups, done), steps, batch_size):
+    for step, batch in step_batches(_counted(groups, result), steps, batch_size):
         batch = batch.to(device)
         optimiser.zero_grad()
         loss = step.loss(model.logits(batch, step.heads), batch) + model.auxiliary_loss(batch, step.heads, random)
@@ -51,14 +52,14 @@ def train_pass(
         optimiser.step(step.name)
         model.after_step()
         sums[step.name] += loss.detach()
-        done.batches[step.name] += 1
-    done.losses = {name: float(total) / max(done.batches[name], 1) for name, total in sums.items()}
-    done.seconds = time.perf_counter() - started
-    done.waiting_share = waiting.seconds / done.seconds
-    return done
+        result.batches[step.name] += 1
+    result.losses = {name: float(total) / max(result.batches[name], 1) for name, total in sums.items()}
+    result.seconds = time.perf_counter() - started
+    result.waiting_share = waiting.seconds / result.seconds
+    return result
 
 
-def _counted(groups: Iterable[Batch], done: Pass) -> Iterable[Batch]:
+def _counted(groups: Iterable[Batch], result: PassResult) -> Iterable[Batch]:
     for group in groups:
-        done.rows += len(group)
+        result.rows += len(group)
         yield group

@@ -7,10 +7,10 @@ from trainer.objectives.objective import Step
 
 
 def step_batches(groups: Iterable[Batch], steps: Sequence[Step], size: int) -> Iterator[tuple[Step, Batch]]:
-    """Batches of `size` rows, each with the rows that its step learns from, in one pass over the rows.
+    """Batches of `size` rows, each with rows that its step learns from, in one pass over the rows.
 
-    A step's batch comes as soon as enough of its rows went by, so the steps mix in proportion to their rows. What is
-    left at the end comes as one smaller batch a step: no row is lost.
+    A step's batch comes as soon as enough of its rows have passed, so steps mix in proportion to their rows. What
+    remains at the end comes as one smaller batch per step: no row is lost.
     """
     waiting: dict[str, list[Batch]] = {step.name: [] for step in steps}
     for group in groups:
