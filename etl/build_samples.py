@@ -6,6 +6,7 @@
 A range gives the same tables as its days one by one. Samples are published last: where they are, the day is done.
 """
 
+import argparse
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,14 @@ from etl.samples.assemble import assemble, day_totals
 from etl.spark.session import session
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
     parsed = cli.parser("Raw logs to samples, vocabulary and quarantine.")
     cli.add_days(parsed)
-    arguments = parsed.parse_args()
+    return parsed
+
+
+def main() -> None:
+    arguments = parser().parse_args()
     build(load_settings(arguments.config), cli.chosen_days(arguments), force=arguments.force)
 
 

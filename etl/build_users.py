@@ -6,6 +6,7 @@ Every user of the users table and every user seen in samples up to that day, wit
 by that day's vocabulary. A user without attributes gets the trained id of unseen ones.
 """
 
+import argparse
 from datetime import date
 from pathlib import Path
 
@@ -26,10 +27,14 @@ from etl.spark.schema import require
 from etl.spark.session import session
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
     parsed = cli.parser("The table of all users to tag.")
     parsed.add_argument("--day", type=cli.day, required=True, help="the day whose vocabulary encodes them")
-    arguments = parsed.parse_args()
+    return parsed
+
+
+def main() -> None:
+    arguments = parser().parse_args()
     build(load_settings(arguments.config), arguments.day, force=arguments.force)
 
 

@@ -9,6 +9,7 @@ rate and nDCG are of each user's best tags by the model of the day before, again
 counts, and both.
 """
 
+import argparse
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, cast
@@ -34,10 +35,14 @@ from trainer.objectives.build import objective_of
 ONE_DAY = timedelta(days=1)
 
 
+def parser() -> argparse.ArgumentParser:
+    parsed = cli.parser("Train several taggers over the same days and seeds, and compare them.")
+    comparison_run.add_arguments(parsed, base="two_tower", name="taggers")
+    return parsed
+
+
 def main() -> None:
-    parser = cli.parser("Train several taggers over the same days and seeds, and compare them.")
-    comparison_run.add_arguments(parser, base="two_tower", name="taggers")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     settings, days = load_settings(arguments.config), cli.chosen_days(arguments)
     models = list(dict.fromkeys([arguments.base, *arguments.models]))
     asked = Asked("tagger", models, arguments.base, arguments.seeds, days[0], days[-1])

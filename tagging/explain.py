@@ -6,6 +6,7 @@ By eq. 7 and 2 of MVKE the cosine is a sum over the task's experts: gate weight 
 and the tag's, over their lengths. Prints the gate weights, those terms, their sum and the score that came of it.
 """
 
+import argparse
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,12 +46,16 @@ class Explanation:
         return sum(self.shares)
 
 
+def parser() -> argparse.ArgumentParser:
+    parsed = cli.parser("Explain the scores of a user and a tag.", publishes=False)
+    parsed.add_argument("--day", type=cli.day, required=True, help="the day of the tags")
+    parsed.add_argument("--user", required=True, help="user_id, as in users/dt=D")
+    parsed.add_argument("--tag", required=True, help="the tag, as in user_tags/dt=D")
+    return parsed
+
+
 def main() -> None:
-    parser = cli.parser("Explain the scores of a user and a tag.", publishes=False)
-    parser.add_argument("--day", type=cli.day, required=True)
-    parser.add_argument("--user", required=True, help="user_id, as in users/dt=D")
-    parser.add_argument("--tag", required=True, help="the tag, as in user_tags/dt=D")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     for line in explain(load_settings(arguments.config), arguments.day, arguments.user, arguments.tag):
         print(line, flush=True)
 

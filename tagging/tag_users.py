@@ -15,6 +15,7 @@ What changed since the day before goes to profile_diff/dt=D; a day that changes 
 min_coverage_ratio) is refused, and nothing of it published.
 """
 
+import argparse
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -44,10 +45,14 @@ from trainer.daily.open import TaggerRun, open_tagger
 FROM_SCORE = 0.5  # of an audience, where [tagging] audience does not name the task
 
 
+def parser() -> argparse.ArgumentParser:
+    parsed = cli.parser("Tag all users of a day.")
+    parsed.add_argument("--day", type=cli.day, required=True, help="the day of the users table and of the model")
+    return parsed
+
+
 def main() -> None:
-    parser = cli.parser("Tag all users of a day.")
-    parser.add_argument("--day", type=cli.day, required=True, help="the day of the users table and of the model")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     tag_users(load_settings(arguments.config), arguments.day, force=arguments.force)
 
 

@@ -9,6 +9,7 @@ predictions that each model made of the days asked for, before it trained on the
 and published as comparisons/<name>. --force makes the table again; models are made again by their own jobs.
 """
 
+import argparse
 from collections.abc import Mapping
 from typing import cast
 
@@ -92,10 +93,10 @@ def _ctr(predictions: pd.DataFrame) -> pd.DataFrame:
     return of_ctr[[*KEYS, "prediction"]].rename(columns={"prediction": "base_ctr"})
 
 
-def _arguments() -> tuple[Asked, Settings, str, bool]:
-    parser = cli.parser("Train several models over the same days and seeds, and compare them.")
-    comparison_run.add_arguments(parser, base="single", name="models")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    parsed = cli.parser("Train several models over the same days and seeds, and compare them.")
+    comparison_run.add_arguments(parsed, base="single", name="models")
+    parsed.add_argument(
         "--rankscore",
         nargs=3,
         type=float,
@@ -103,8 +104,12 @@ def _arguments() -> tuple[Asked, Settings, str, bool]:
         metavar=("A", "B", "C"),
         help="powers of LT4REC eq. 3",
     )
-    parser.add_argument("--length", help="numeric feature that holds the length: for C, and for watch time")
-    arguments = parser.parse_args()
+    parsed.add_argument("--length", help="numeric feature that holds the length: for C, and for watch time")
+    return parsed
+
+
+def _arguments() -> tuple[Asked, Settings, str, bool]:
+    arguments = parser().parse_args()
     settings = load_settings(arguments.config)
     days = cli.chosen_days(arguments)
     a, b, c = arguments.rankscore

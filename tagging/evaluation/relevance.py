@@ -64,8 +64,6 @@ def dealt_with(settings: Settings, day: date, tasks: Sequence[Task]) -> dict[str
     rows: dict[str, list[Tensor]] = {task.name: [] for task in tasks}
     layout, folder = Layout.of(settings.features), Paths(settings.lake.root).samples(day)
     for group in read(folder, layout, keys=["user_id"], labels=labels):
-        Paths(settings.lake.root).samples(day), Layout.of(settings.features), keys=["user_id"], labels=labels
-    ):
         for task in tasks:
             chosen = task.rows(group) & (group.labels[task.positive] > 0)
             names[task.name].append(np.asarray(group.keys["user_id"], dtype=object)[chosen.numpy()])
