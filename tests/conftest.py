@@ -1,4 +1,4 @@
-"""What all tests share: one Spark session, and the real data where it is there."""
+"""What all tests share: settings of a small lake, one Spark session, and the real data where it is there."""
 
 import logging
 import os
@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.settings.run_file import Spark
+from conf.settings.run_file import Settings, Spark
 from etl.spark.session import session
+from tests.lakes.settings import make_settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +31,12 @@ def no_overrides() -> Iterator[None]:
         for name in [n for n in os.environ if n.startswith("SPARSETAG_") and n != "SPARSETAG_TEST_DATA"]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Those of a lake of the test's own, for commands with --config conf/demo.toml too."""
+    return make_settings(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")

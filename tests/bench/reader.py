@@ -24,7 +24,8 @@ from conf.paths import Paths
 from conf.settings.model_file import RankerModel
 from conf.settings.run_file import Settings
 from etl.contract import columns_of
-from tests.trainer.tables import START, sample_rows, sizes, write_samples
+from tests.lakes.samples import sample_rows, sizes, write_samples
+from tests.lakes.settings import START
 from trainer.data.reader import LABEL_COLUMNS, Waiting, read
 from trainer.models.ranker import build
 from trainer.objectives.build import objective_of

@@ -32,7 +32,8 @@ from conf.settings.model_file import RankerModel
 from conf.settings.run_file import Settings
 from etl.contract import feature_columns
 from tests.bench.turns import Turns
-from tests.trainer.tables import START, sample_rows, sizes, write_samples
+from tests.lakes.samples import sample_rows, sizes, write_samples
+from tests.lakes.settings import START
 from trainer.data.reader import Waiting, read
 from trainer.evaluation.predict import CHUNK, predict
 from trainer.models.ranker import build

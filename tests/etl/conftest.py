@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from etl import build_samples
-from tests.etl import runs
+from tests.lakes import runs
 
 
 @pytest.fixture(scope="session")

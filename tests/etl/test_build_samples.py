@@ -15,8 +15,9 @@ from etl import build_samples
 from etl.contract import EVENT_TABLES, RAW, labels_of, samples_schema
 from etl.samples.day_files import value_statistics
 from etl.sources import simulated, world
-from tests.etl import runs
 from tests.kill import killed
+from tests.lakes import runs
+from tests.lakes.tables import hashes
 
 ONE, TWO, THREE = (runs.DAY + timedelta(days=n) for n in range(3))
 STEPS = ("clicks", "actions", "conversions")
@@ -26,8 +27,8 @@ def test_a_range_gives_the_bytes_of_its_days_one_by_one(spark, built, tmp_path):
     by_day = runs.simulated(tmp_path)
     for day in (ONE, TWO, THREE):
         build_samples.build(by_day, [day])
-    found = runs.contents(by_day.lake.root)
-    assert found == runs.contents(built.lake.root)
+    found = hashes(by_day.lake.root)
+    assert found == hashes(built.lake.root)
     # samples and vocabulary with a manifest each, quarantine of six tables likewise
     assert len(found) == 3 * 2 * (1 + 1 + len(RAW))
 
@@ -142,11 +143,11 @@ def test_rows_lie_in_the_order_of_their_hash_not_of_time(spark, built):
 
 
 def test_a_second_run_skips_and_a_forced_one_writes_the_same_bytes(spark, built, capsys):
-    before = runs.contents(built.lake.root)
+    before = hashes(built.lake.root)
     build_samples.build(built, [ONE, TWO])
     assert capsys.readouterr().out.count("there already") == 2
     build_samples.build(built, [TWO], force=True)
-    assert runs.contents(built.lake.root) == before
+    assert hashes(built.lake.root) == before
 
 
 def test_files_of_other_settings_are_not_taken_for_done(spark, built):
@@ -156,11 +157,11 @@ def test_files_of_other_settings_are_not_taken_for_done(spark, built):
 
 
 def test_a_day_that_later_days_continue_cannot_be_changed_under_them(spark, built):
-    before = runs.contents(built.lake.root)
+    before = hashes(built.lake.root)
     other = built.model_copy(update={"source": built.source.model_copy(update={"seed": 9})})
     with pytest.raises(InputError, match="the vocabulary of 2026-03-03 would change, and later days continue it"):
         build_samples.build(other, [ONE, TWO], force=True)
-    assert runs.contents(built.lake.root) == before
+    assert hashes(built.lake.root) == before
 
 
 def two_days(root: Path) -> None:
@@ -182,8 +183,8 @@ def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(spark, built
     for folder in {file.parent for file in lake.rglob("*.parquet") if "_staging" not in file.parts}:
         assert (folder / "_MANIFEST.json").is_file(), f"{folder} is half there"
     two_days(tmp_path)
-    undisturbed = {k: v for k, v in runs.contents(built.lake.root).items() if str(THREE) not in k}
-    assert runs.contents(lake) == undisturbed
+    undisturbed = {k: v for k, v in hashes(built.lake.root).items() if str(THREE) not in k}
+    assert hashes(lake) == undisturbed
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 
 from etl import build_samples, build_users
 from etl.contract import users_schema
-from tests.etl import runs
 from tests.kill import killed
+from tests.lakes import runs
+from tests.lakes.tables import hashes
 
 THREE = runs.DAY + timedelta(days=2)
 
@@ -65,4 +66,4 @@ def test_killed_in_the_middle_of_the_file_and_run_again_gives_the_bytes_of_an_un
     assert begun.name.startswith("part-00000.") and begun.suffix != ".parquet"
     assert not (tmp_path / "lake/users").exists()
     users(tmp_path)
-    assert runs.contents(tmp_path / "lake") == runs.contents(lake)
+    assert hashes(tmp_path / "lake") == hashes(lake)

@@ -9,16 +9,11 @@ import pytest
 from conf.errors import InputError
 from conf.paths import Paths
 from tagging.compare_taggers import main
-from tests.trainer.tables import START, publish_days
-from tests.trainer.tables import settings as make_settings
+from tests.lakes.samples import publish_days
+from tests.lakes.settings import START
 from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 
 DAYS = [str(START + timedelta(days=n)) for n in range(4)]
-
-
-@pytest.fixture
-def settings(tmp_path, monkeypatch):
-    return make_settings(tmp_path, monkeypatch)
 
 
 def job(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

@@ -10,8 +10,9 @@ from conf.errors import InputError
 from conf.settings.run_file import Settings
 from tagging import explain
 from tagging.scoring.inputs import opened
-from tests.tagging.lake import DAY, TASKS, make_lake, user_ids
-from tests.tagging.trained import DEMO, literal, trained
+from tests.lakes.settings import DEMO
+from tests.lakes.tagger import literal, trained
+from tests.lakes.tagging import DAY, TASKS, make_lake, user_ids
 from trainer.daily.open import open_run
 
 

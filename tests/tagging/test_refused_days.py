@@ -14,9 +14,19 @@ from conf.errors import InputError
 from conf.paths import Paths
 from etl.artefact import MANIFEST, identity
 from tagging import tag_users as job
-from tests.tagging.lake import DAY, USERS, make_lake, make_model, make_users, make_vocabulary, settings_in, user_ids
+from tests.lakes.settings import DEMO
+from tests.lakes.tagger import SIZES, TAGS, trained
+from tests.lakes.tagging import (
+    DAY,
+    USERS,
+    make_lake,
+    make_model,
+    make_users,
+    make_vocabulary,
+    tagging_settings,
+    user_ids,
+)
 from tests.tagging.test_tag_users import made
-from tests.tagging.trained import DEMO, SIZES, TAGS, trained
 from trainer.training import checkpoint
 
 
@@ -25,7 +35,7 @@ def break_users(paths: Paths) -> None:
 
 
 def truncate_users(paths: Paths) -> None:
-    file = paths.users(DAY) / "part-1.parquet"
+    file = paths.users(DAY) / "part-00001.parquet"
     file.write_bytes(file.read_bytes()[:-100])
 
 
@@ -57,7 +67,7 @@ def damage_model(paths: Paths) -> None:
 def users_with(paths: Paths, change: Callable[[torch.Tensor], None]) -> None:
     ids = user_ids()
     change(ids)
-    make_users(settings_in(paths.root.parent), [list(range(USERS))], ids=ids)
+    make_users(tagging_settings(paths.root.parent), [list(range(USERS))], ids=ids)
 
 
 def user_of_an_unknown_age(paths: Paths) -> None:
@@ -70,7 +80,7 @@ def negative_id(paths: Paths) -> None:
 
 
 def missing_id(paths: Paths) -> None:
-    file = paths.users(DAY) / "part-1.parquet"
+    file = paths.users(DAY) / "part-00001.parquet"
     rows = pyarrow.parquet.read_table(file, partitioning=None)
     gender = pyarrow.array([None, *rows["f_gender"].to_pylist()[1:]], pyarrow.int32())
     pyarrow.parquet.write_table(rows.set_column(rows.schema.names.index("f_gender"), "f_gender", gender), file)
@@ -78,21 +88,21 @@ def missing_id(paths: Paths) -> None:
 
 def numbers_for_ids(paths: Paths) -> None:
     """As if features had been written as they are, with NaN where they are missing."""
-    file = paths.users(DAY) / "part-1.parquet"
+    file = paths.users(DAY) / "part-00001.parquet"
     rows = pyarrow.parquet.read_table(file, partitioning=None)
     age = pyarrow.array([float("nan")] * len(rows), pyarrow.float32())
     pyarrow.parquet.write_table(rows.set_column(rows.schema.names.index("f_age"), "f_age", age), file)
 
 
 def no_tags(paths: Paths) -> None:
-    settings = settings_in(paths.root.parent)
+    settings = tagging_settings(paths.root.parent)
     make_vocabulary(settings, DAY, [])
     make_users(settings, [list(range(USERS))])
 
 
 def unknown_tag_id(paths: Paths) -> None:
     """A vocabulary whose table does not go with its manifest."""
-    file = paths.vocabulary(DAY) / "part-0.parquet"
+    file = paths.vocabulary(DAY) / "part-00000.parquet"
     rows = pyarrow.parquet.read_table(file, partitioning=None).to_pandas()
     rows.loc[0, "id"] = 22
     pyarrow.parquet.write_table(pyarrow.Table.from_pandas(rows.astype({"id": "Int32"})), file)
@@ -110,14 +120,14 @@ def weights_that_are_no_numbers(paths: Paths) -> None:
     tagger = trained()
     with torch.no_grad():
         tagger.of("interest").tag_tower.weight.fill_(float("nan"))
-    make_model(settings_in(paths.root.parent), DAY, tagger)
+    make_model(tagging_settings(paths.root.parent), DAY, tagger)
 
 
 @pytest.mark.parametrize(
     ("damage", "what", "hint"),
     [
         (break_users, "users/dt=2026-01-03: not there", "etl.build_users"),
-        (truncate_users, "part-1.parquet: not a whole Parquet file", "etl.build_users"),
+        (truncate_users, "part-00001.parquet: not a whole Parquet file", "etl.build_users"),
         (users_of_another_vocabulary, "users/dt=2026-01-03: encoded by another vocabulary", "etl.build_users"),
         (break_vocabulary, "vocabulary/dt=2026-01-03: not there", "etl.build_samples"),
         (other_vocabulary, "mvke/dt=2026-01-03: checkpoint of another vocabulary", "train a run of another name"),

@@ -16,25 +16,15 @@ from etl.artefact import MANIFEST, file_hash, read_manifest
 from tagging import tag_users as job
 from tagging.tables import blocks
 from tests.kill import killed
-from tests.tagging.lake import (
-    DAY,
-    TASKS,
-    TERMS,
-    USERS,
-    hashes,
-    make_lake,
-    make_users,
-    settings_in,
-    table,
-    user_ids,
-)
-from tests.tagging.trained import TAGS, literal, trained
+from tests.lakes.tables import hashes, read_table
+from tests.lakes.tagger import TAGS, literal, trained
+from tests.lakes.tagging import DAY, TASKS, TERMS, USERS, make_lake, make_users, tagging_settings, user_ids
 
 TABLES = ("user_tags", "profiles", "audience", "profile_diff")
 
 
 def published(settings: Settings, task: str) -> pd.DataFrame:
-    return table(Paths(settings.lake.root).user_tags(DAY, task))
+    return read_table(Paths(settings.lake.root).user_tags(DAY, task))
 
 
 def made(settings: Settings) -> dict[str, str]:
@@ -46,7 +36,7 @@ def tag(root: Path) -> None:
     """The job on the lake at `root`, its users in five blocks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_USERS", 16)
-        job.tag_users(settings_in(root), DAY, force=False)
+        job.tag_users(tagging_settings(root), DAY, force=False)
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +96,9 @@ def test_the_manifest_says_what_was_made_of_what(tagged: Settings) -> None:
 
 
 def test_same_bytes_for_any_partitioning(tagged: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One core instead of two, other partitions, the users in another order and in one file."""
-    settings = make_lake(tmp_path, spark=Spark(master="local[1]", driver_memory="512m", shuffle_partitions=7))
+    """One core (unless a session of two is running), other partitions, the users in another order and in one file."""
+    spark = Spark(master="local[1]", driver_memory="512m", shuffle_partitions=7)
+    settings = make_lake(tmp_path).model_copy(update={"spark": spark})
     make_users(settings, [list(reversed(range(USERS)))])
     monkeypatch.setattr(blocks, "BLOCK_USERS", 16)
     job.tag_users(settings, DAY, force=False)

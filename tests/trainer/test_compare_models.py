@@ -16,7 +16,8 @@ from conf.paths import Paths
 from conf.settings.run_file import Lake, Tracking
 from etl.artefact import read_manifest
 from tests.kill import killed
-from tests.trainer.tables import START, publish_days, sample_rows, write_samples
+from tests.lakes.samples import publish_days, sample_rows, write_samples
+from tests.lakes.settings import START
 from tests.trainer.test_train_day import bits
 from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 from trainer.compare_models import compare, main

@@ -13,7 +13,8 @@ import torch
 
 from conf.errors import InputError
 from conf.load import load_model, load_settings
-from tests.trainer.tables import START, publish_days, sample_rows, sizes, write_samples
+from tests.lakes.samples import publish_days, sample_rows, sizes, write_samples
+from tests.lakes.settings import START
 from tests.trainer.test_train_day import bits, job
 from trainer.models.ranker import build
 from trainer.objectives.build import objective_of

@@ -11,8 +11,8 @@ import pytest
 
 from conf.load import load_model
 from etl.artefact import read_manifest
-from tests.trainer.tables import publish_days
-from tests.trainer.tables import settings as make_settings
+from tests.lakes.samples import publish_days
+from tests.lakes.settings import make_settings
 from trainer.daily.open import open_run
 from trainer.pruning import store as mask_store
 from trainer.pruning.generation import generate

@@ -16,7 +16,8 @@ from conf.errors import InputError
 from conf.load import load_model, load_settings
 from conf.paths import Paths
 from etl.artefact import read_manifest
-from tests.trainer.tables import START, publish_days, sample_rows, sizes, write_samples
+from tests.lakes.samples import publish_days, sample_rows, sizes, write_samples
+from tests.lakes.settings import START
 from trainer.daily.open import open_run
 from trainer.data.reader import read
 from trainer.evaluation.predictions import read_predictions

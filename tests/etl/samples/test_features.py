@@ -11,7 +11,7 @@ import pytest
 from conf.errors import InputError
 from conf.settings.run_file import Feature
 from etl.samples import features
-from tests.etl import runs
+from tests.lakes import runs
 
 RUN = runs.simulated(Path("unused"), labels={"kinds": ["like"]})
 DAY, NEXT = 100, 101

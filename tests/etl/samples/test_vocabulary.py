@@ -9,7 +9,7 @@ from conf.errors import InputError
 from conf.paths import Paths
 from conf.settings.run_file import Feature
 from etl.samples import vocabulary
-from tests.etl import runs
+from tests.lakes import runs
 
 ONE, TWO, THREE = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from conf.errors import InputError
 from etl import build_samples, build_users
-from tests.etl import runs
+from tests.lakes import runs
+from tests.lakes.tables import hashes
 
 ONE, TWO = runs.DAY, runs.DAY + timedelta(days=1)
 FEATURES: list[dict[str, Any]] = [
@@ -180,7 +181,7 @@ def test_parquet_partitioned_by_day_and_steps_that_cross_midnight(spark, tmp_pat
     by_day = build(daily, [ONE], source)
     build_samples.build(by_day, [TWO])
     ours, theirs = (
-        {path: sha for path, sha in runs.contents(made.lake.root).items() if path.endswith(".parquet")}
+        {path: sha for path, sha in hashes(made.lake.root).items() if path.endswith(".parquet")}
         for made in (ranged, by_day)
     )
     assert ours == theirs

@@ -8,7 +8,7 @@ import pytest
 
 from conf.settings.run_file import Tagging
 from etl.contract import samples_schema
-from tests.etl import runs
+from tests.lakes import runs
 
 PAGE = (Path(__file__).parents[3] / "docs" / "your-data.md").read_text()
 EXAMPLES = [tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)]

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from conf.load import load_model
+from conf.settings.run_file import Settings
 from tagging.evaluation.relevance import NONE, Dealt, dealt_with, of_counts, quality
-from tests.trainer.tables import START, sample_rows, write_samples
-from tests.trainer.tables import settings as make_settings
+from tests.lakes.samples import sample_rows, write_samples
+from tests.lakes.settings import START
 from trainer.objectives.tagging import tagging_heads
 
 USER_COLUMNS = ["f_user_id", "f_age", "f_gender", "f_region"]
@@ -79,8 +80,7 @@ def test_both_counts_put_a_users_own_tags_where_they_outweigh_what_all_users_do(
         assert found["own_counts"]["interest"].ndcg[5] == pytest.approx(1 / math.log2(4))
 
 
-def test_relevant_is_what_was_clicked_and_what_converted(tmp_path, monkeypatch) -> None:
-    settings = make_settings(tmp_path, monkeypatch)
+def test_relevant_is_what_was_clicked_and_what_converted(settings: Settings) -> None:
     frame = sample_rows(settings, START, 300)
     write_samples(settings, START, frame)
     found = dealt_with(settings, START, tagging_heads(load_model("mvke"), settings))

@@ -19,20 +19,19 @@ from tagging import tag_users as job
 from tagging.monitoring import changes
 from tagging.tables.user_tags import SCHEMA
 from tests.kill import killed
-from tests.tagging.lake import (
+from tests.lakes.tables import hashes, read_table
+from tests.lakes.tagger import SIZES, trained
+from tests.lakes.tagging import (
     DAY,
     TASKS,
     USERS,
-    hashes,
     make_lake,
     make_model,
     make_predictions,
     make_users,
     make_vocabulary,
-    settings_in,
-    table,
+    tagging_settings,
 )
-from tests.tagging.trained import SIZES, trained
 
 NEXT = DAY + timedelta(days=1)
 WITH_NEW_TAG = range(2, 23)
@@ -73,7 +72,7 @@ def test_by_tag_by_hand(spark: SparkSession, tmp_path: Path) -> None:
     [(0.9, 0.5, ""), (0.89, 0.5, "min_coverage_ratio"), (0.9, 0.51, "max_churn"), (5.0, 0.0, "")],
 )
 def test_bounds_are_crossed_and_not_touched(tmp_path: Path, ratio: float, churn: float, why: str) -> None:
-    settings = settings_in(tmp_path, max_churn=0.5, min_coverage_ratio=0.9)
+    settings = tagging_settings(tmp_path, max_churn=0.5, min_coverage_ratio=0.9)
     figures = {"users_tagged": 9, "users_tagged_before": 10, "coverage_ratio": ratio, "churn": churn}
     found = changes.reasons(settings, {"interest": figures})
     assert len(found) == bool(why)
@@ -82,7 +81,7 @@ def test_bounds_are_crossed_and_not_touched(tmp_path: Path, ratio: float, churn:
 
 def test_a_refused_day_is_no_way_past_the_check(tmp_path: Path) -> None:
     """The day before has no tags: what was tagged last is compared with, and never a later day."""
-    settings = settings_in(tmp_path)
+    settings = tagging_settings(tmp_path)
     paths = Paths(settings.lake.root)
     for day in (date(2026, 1, 2), date(2026, 1, 6)):
         publish(paths, paths.user_tags(day, "interest"), lambda folder: write_manifest(folder, {}))
@@ -111,12 +110,12 @@ def two_days(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 def tags_of_next(settings: Settings, task: str) -> pd.DataFrame:
-    return table(Paths(settings.lake.root).user_tags(NEXT, task))
+    return read_table(Paths(settings.lake.root).user_tags(NEXT, task))
 
 
 def test_the_first_tagged_day_has_nothing_to_compare_with(two_days: Settings) -> None:
     folder = Paths(two_days.lake.root).profile_diff(DAY)
-    assert len(table(folder)) == 0
+    assert len(read_table(folder)) == 0
     assert read_manifest(folder, hint="")["tasks"] == {}
 
 
@@ -128,7 +127,7 @@ def test_a_new_tag_is_scored_today_and_a_retired_one_is_gone(
     job.tag_users(settings, NEXT, force=True)
     assert "retired, but no tags so far: no such tag" in capsys.readouterr().out
     manifest = read_manifest(Paths(settings.lake.root).profile_diff(NEXT), hint="")
-    diff = table(Paths(settings.lake.root).profile_diff(NEXT)).set_index(["task", "tag"])
+    diff = read_table(Paths(settings.lake.root).profile_diff(NEXT)).set_index(["task", "tag"])
     for task in TASKS:
         counts = tags_of_next(settings, task)["tag"].value_counts().to_dict()
         wanted = {f"tag {n}": USERS for n in WITH_NEW_TAG if n not in (5, 6)}
@@ -177,7 +176,7 @@ def test_a_refused_day_is_published_when_somebody_says_so(two_days: Settings) ->
 
 
 def tag_next(root: Path) -> None:
-    job.tag_users(settings_in(root, max_churn=1.0), NEXT, force=False)
+    job.tag_users(tagging_settings(root, max_churn=1.0), NEXT, force=False)
 
 
 def test_killed_before_the_diff_and_run_again_it_is_there(spark: SparkSession, tmp_path: Path) -> None:
@@ -192,5 +191,5 @@ def test_killed_before_the_diff_and_run_again_it_is_there(spark: SparkSession, t
     assert not paths.profile_diff(NEXT).exists()
     tag_next(tmp_path)
     assert hashes(paths.root / "user_tags") == tags
-    assert set(table(paths.profile_diff(NEXT))["task"]) == set(TASKS)
+    assert set(read_table(paths.profile_diff(NEXT))["task"]) == set(TASKS)
     assert not list((paths.root / "_staging").iterdir())

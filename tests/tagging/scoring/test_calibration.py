@@ -11,7 +11,8 @@ import torch
 from conf.errors import InputError
 from conf.settings.run_file import Settings
 from tagging.scoring.calibration import RAW, Calibration, Evidence, calibrations, fitted
-from tests.tagging.lake import DAY, START, TERMS, make_lake, make_predictions, make_vocabulary
+from tests.lakes.settings import START
+from tests.lakes.tagging import DAY, TERMS, make_lake, make_predictions, make_vocabulary
 from trainer.daily.open import open_run
 
 

@@ -10,7 +10,8 @@ from conf.load import load_model, load_settings
 from conf.settings.model_file import needs_masks
 from tagging.scoring import score
 from tagging.scoring.export import TaskMatrices, export, task_matrices
-from tests.tagging.trained import DEMO, FEATURES, SIZES, TAGS, literal, trained
+from tests.lakes.settings import DEMO
+from tests.lakes.tagger import FEATURES, SIZES, TAGS, literal, trained
 from trainer.models.build import mask_shapes
 from trainer.models.tagger import Tagger
 from trainer.parts.mask import Mask

@@ -8,8 +8,8 @@ import pytest
 from conf.errors import InputError
 from tagging.scoring.inputs import Inputs, opened
 from tagging.tables import manifests
-from tests.tagging.lake import DAY, USERS, make_lake
-from tests.tagging.trained import TAGS
+from tests.lakes.tagger import TAGS
+from tests.lakes.tagging import DAY, USERS, make_lake
 from trainer.daily.open import open_run
 
 

@@ -23,17 +23,10 @@ from tagging.tables import audience, blocks
 from tagging.tables.profiles import write
 from tagging.tag_users import tag_users
 from tests.kill import killed
-from tests.tagging.lake import (
-    DAY,
-    TASKS,
-    USERS,
-    hashes,
-    make_lake,
-    settings_in,
-    table,
-    user_ids,
-)
-from tests.tagging.trained import DEMO, TAGS, literal, trained
+from tests.lakes.settings import DEMO
+from tests.lakes.tables import hashes, read_table
+from tests.lakes.tagger import TAGS, literal, trained
+from tests.lakes.tagging import DAY, TASKS, USERS, make_lake, tagging_settings, user_ids
 
 # high enough for some users to have no tag at all
 CHANGES: dict[str, Any] = {"min_score": 0.49, "audience": {"interest": 0.4, "intention": 0.55}}
@@ -45,7 +38,7 @@ def tag(root: Path, **options: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_USERS", 16)
         patch.setattr(parquet, "ROWS_A_FILE", 100)
-        tag_users(settings_in(root, **CHANGES), DAY, **{"force": False, **options})
+        tag_users(tagging_settings(root, **CHANGES), DAY, **{"force": False, **options})
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +52,12 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Setti
 
 def test_a_profile_for_every_user_with_the_tags_of_both_tasks(lake: Settings) -> None:
     paths = Paths(lake.lake.root)
-    found = table(paths.profiles(DAY)).set_index("user_id").sort_index()
+    found = read_table(paths.profiles(DAY)).set_index("user_id").sort_index()
     assert found.index.tolist() == [f"u{n:02d}" for n in range(USERS)]
     assert found["known_features"].tolist() == (user_ids() > 1).sum(1).tolist()
     assert found["known_features"]["u07"] == 0
     for task in TASKS:
-        rows = table(paths.user_tags(DAY, task)).sort_values("rank")
+        rows = read_table(paths.user_tags(DAY, task)).sort_values("rank")
         wanted = {user: list(zip(own["tag"], own["score"], strict=True)) for user, own in rows.groupby("user_id")}
         assert 0 < len(wanted) < USERS or task == "intention"  # without a tag of interest: listed, not dropped
         got = {user: [(tag["tag"], tag["score"]) for tag in tags] for user, tags in found[task].items()}
@@ -112,7 +105,7 @@ def test_an_audience_is_everybody_who_scores_enough(lake: Settings, task: str) -
     wanted = {
         (f"u{user:02d}", NAMES[tag]): scores[user, tag].item() for user, tag in (scores >= least).nonzero().tolist()
     }
-    rows = table(folder)
+    rows = read_table(folder)
     assert 3 * USERS < len(rows) < 20 * USERS or task == "interest"
     got = dict(zip(zip(rows["user_id"], rows["tag"], strict=True), rows["score"], strict=True))
     assert got == pytest.approx(wanted, abs=1e-5)
@@ -126,7 +119,9 @@ def test_an_audience_is_everybody_who_scores_enough(lake: Settings, task: str) -
 def test_an_audience_says_of_a_user_what_user_tags_says(lake: Settings) -> None:
     paths = Paths(lake.lake.root)
     for task in TASKS:
-        both = table(paths.user_tags(DAY, task)).merge(table(paths.audience(DAY, task)), on=["user_id", "tag"])
+        both = read_table(paths.user_tags(DAY, task)).merge(
+            read_table(paths.audience(DAY, task)), on=["user_id", "tag"]
+        )
         assert len(both) > 50
         assert (both["score_x"] == both["score_y"]).all()
 

@@ -8,7 +8,8 @@ import pytest
 
 from conf.errors import InputError
 from conf.paths import Paths
-from tests.trainer.tables import START, sample_rows, write_samples
+from tests.lakes.samples import sample_rows, write_samples
+from tests.lakes.settings import START
 from trainer.comparison import report as comparison_report
 from trainer.comparison.outcomes import read_outcomes
 from trainer.comparison.rankscore import Rankscore, value_of_top

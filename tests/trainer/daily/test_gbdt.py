@@ -18,7 +18,8 @@ from conf.paths import Paths
 from conf.settings.model_file import GbdtModel
 from conf.settings.run_file import Feature
 from etl.artefact import read_manifest
-from tests.trainer.tables import START, publish_days, sample_rows, write_samples
+from tests.lakes.samples import publish_days, sample_rows, write_samples
+from tests.lakes.settings import START
 from tests.trainer.test_train_day import KILLED, bits
 from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 from trainer import compare_models

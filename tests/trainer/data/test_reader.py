@@ -8,7 +8,8 @@ import pytest
 from conf.errors import InputError
 from conf.paths import Paths
 from etl.contract import columns_of
-from tests.trainer.tables import START, sample_rows, write_samples
+from tests.lakes.samples import sample_rows, write_samples
+from tests.lakes.settings import START
 from trainer.data import reader
 from trainer.data.reader import read
 

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from conf.load import load_settings
 from conf.settings.model_file import Model, RankerModel, TaggerModel
 from etl.contract import columns_of, value_columns
-from tests.trainer.tables import START, sample_rows, sizes
+from tests.lakes.samples import sample_rows, sizes
+from tests.lakes.settings import START
 from trainer.data.batch import Batch
 from trainer.models.build import build, mask_shapes
 from trainer.objectives.build import objective_of

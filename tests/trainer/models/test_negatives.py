@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from conf.load import load_model, load_settings
 from etl.contract import columns_of
-from tests.trainer.tables import START, publish_days, sample_rows, write_samples
+from tests.lakes.samples import publish_days, sample_rows, write_samples
+from tests.lakes.settings import START
 from tests.trainer.test_train_day import bits
 from trainer.daily.open import open_run
 from trainer.data.batch import Batch

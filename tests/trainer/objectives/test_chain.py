@@ -9,7 +9,7 @@ import torch
 from conf.load import load_model, load_settings
 from conf.settings.model_file import TaskSettings
 from etl.contract import label_columns
-from tests.trainer.tables import publish_days, sizes
+from tests.lakes.samples import publish_days, sizes
 from trainer.daily.open import open_run
 from trainer.data.batch import Batch
 from trainer.evaluation.predict import metrics_by_task, predict

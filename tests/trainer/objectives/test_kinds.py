@@ -9,8 +9,8 @@ import torch
 from conf.errors import InputError
 from conf.load import MODELS, load_model, load_settings, model_for
 from conf.settings.model_file import TaskSettings
-from tests.trainer.tables import START, publish_days, sizes
-from tests.trainer.tables import settings as make_settings
+from tests.lakes.samples import publish_days, sizes
+from tests.lakes.settings import START, make_settings
 from trainer import compare_models, generate_masks, train_day
 from trainer.daily.open import open_run
 from trainer.data.batch import Batch
@@ -70,9 +70,9 @@ def test_a_step_of_one_task_moves_no_weight_that_its_mask_leaves_out(settings):
         assert out.any() and not moments[out].any() and moments[~out].any()
 
 
-@pytest.mark.parametrize(("listed", "said"), [('["like"]', r"now: like\), or take"), ("[]", r"now: none\), or take")])
+@pytest.mark.parametrize(("listed", "said"), [(["like"], r"now: like\), or take"), ([], r"now: none\), or take")])
 def test_a_kind_that_the_run_file_does_not_list_is_refused_at_once(tmp_path, monkeypatch, listed, said):
-    settings = make_settings(tmp_path, monkeypatch, LABELS__KINDS=listed)
+    settings = make_settings(tmp_path, monkeypatch, labels={"kinds": listed})
     missing = "follow" if "like" in listed else "like"
     with pytest.raises(InputError, match=rf"\[tasks\] {missing}: the run file lists no such kind.*{said}") as caught:
         open_run(settings, "ranker", "sparse_more_tasks")
@@ -100,11 +100,10 @@ def test_every_command_refuses_a_kind_that_is_not_listed_before_it_looks_at_samp
         module.main()
 
 
-def test_samples_built_before_a_kind_was_listed_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("SPARSETAG_RANKER__MODEL", "single")
-    before = make_settings(tmp_path, monkeypatch, LABELS__KINDS='["like"]')
+def test_samples_built_before_a_kind_was_listed_are_refused(tmp_path):
+    before = make_settings(tmp_path, labels={"kinds": ["like"]})
     (day,) = publish_days(before, 1, rows=100)
-    settings = make_settings(tmp_path, monkeypatch, LABELS__KINDS='["like", "follow"]')
+    settings = make_settings(tmp_path, labels={"kinds": ["like", "follow"]})
     run = open_run(settings, "ranker", "single")
     model = run.model.model_copy(update={"tasks": MORE.tasks})
     with pytest.raises(InputError, match="column action_follow is missing"):

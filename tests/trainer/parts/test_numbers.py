@@ -12,7 +12,8 @@ from conf.paths import Paths
 from conf.settings.model_file import RankerModel
 from conf.settings.run_file import Feature
 from etl.artefact import read_manifest
-from tests.trainer.tables import START, publish_days, sample_rows, sizes
+from tests.lakes.samples import publish_days, sample_rows, sizes
+from tests.lakes.settings import START
 from trainer.daily.open import open_run
 from trainer.data.batch import Batch
 from trainer.data.reader import read

@@ -8,8 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from conf.load import load_model, load_settings
 from conf.settings.model_file import Model, TaggerModel
+from tests.lakes.samples import publish_days, sizes
+from tests.lakes.settings import START
 from tests.trainer.models.test_combinations import masks_of, random_batch, steps_saves_and_loads
-from tests.trainer.tables import START, publish_days, sizes
 from trainer.daily.open import open_run
 from trainer.models.build import build
 from trainer.parts.cross import pairs_of_fields

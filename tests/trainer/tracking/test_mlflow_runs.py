@@ -3,7 +3,7 @@
 from mlflow.tracking import MlflowClient
 
 from conf.load import load_model
-from tests.trainer.tables import publish_days
+from tests.lakes.samples import publish_days
 from trainer.daily.open import open_run
 from trainer.pruning.generation import generate
 from trainer.train_day import train

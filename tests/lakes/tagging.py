@@ -7,22 +7,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 import torch
 
-from conf.load import load_settings
 from conf.paths import Paths
-from conf.settings.run_file import Lake, Settings, Spark, Tagging, Tracking
-from etl.artefact import file_hash, identity, publish, write_manifest
-from etl.contract import columns_of, users_schema
-from tests.tagging.trained import DEMO, FEATURES, SIZES, TAGS, trained
+from conf.settings.run_file import Settings
+from etl.artefact import identity, publish
+from etl.contract import VOCABULARY, columns_of, users_schema
+from tests.lakes.settings import START, make_settings
+from tests.lakes.tables import publish_table
+from tests.lakes.tagger import FEATURES, SIZES, TAGS, trained
 from trainer.daily.open import open_run
 from trainer.evaluation.predictions import write_predictions
 from trainer.models.tagger import Tagger
 from trainer.training import checkpoint
 
-START, DAY = date(2026, 1, 1), date(2026, 1, 3)
+DAY = START + timedelta(days=2)
 USERS = 70
 TASKS = ("interest", "intention")
 USER_COLUMNS = columns_of(f for f in FEATURES if f.table == "users")
@@ -30,15 +29,9 @@ USER_COLUMNS = columns_of(f for f in FEATURES if f.table == "users")
 TERMS = {"interest": (-0.5, 0.4, 0.02), "intention": (0.25, 0.3, 0.0)}
 
 
-def settings_in(root: Path, spark: Spark | None = None, **tagging: Any) -> Settings:
-    return load_settings(DEMO).model_copy(
-        update={
-            "lake": Lake(root=root / "lake"),
-            "tracking": Tracking(uri=f"sqlite:///{root}/mlflow.db"),
-            "spark": spark or Spark(master="local[2]", driver_memory="512m", shuffle_partitions=2),
-            "tagging": Tagging(**{"top_k": 3, **tagging}),
-        }
-    )
+def tagging_settings(root: Path, **tagging: Any) -> Settings:
+    """tagging: keys of [tagging]."""
+    return make_settings(root, tagging={"top_k": 3, **tagging})
 
 
 def user_ids() -> torch.Tensor:
@@ -50,37 +43,20 @@ def user_ids() -> torch.Tensor:
 
 
 def make_vocabulary(settings: Settings, day: date, tags: Sequence[int] = TAGS) -> None:
-    def write(folder: Path) -> None:
-        rows = [{"feature": "tag", "value": f"tag {n}", "id": n} for n in reversed(tags)]
-        rows += [{"feature": "tag", "value": "rare", "id": None}, {"feature": "age", "value": "30", "id": 2}]
-        schema = pyarrow.schema([("feature", pyarrow.string()), ("value", pyarrow.string()), ("id", pyarrow.int32())])
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), folder / "part-0.parquet")
-        write_manifest(folder, {"sizes": {**SIZES, "tag": max([1, *tags]) + 1}})
-
-    paths = Paths(settings.lake.root)
-    publish(paths, paths.vocabulary(day), write)
+    values = [("tag", f"tag {n}", n) for n in reversed(tags)] + [("tag", "rare", None), ("age", "30", 2)]
+    frame = pd.DataFrame(values, columns=["feature", "value", "id"]).astype({"id": "Int32"})
+    manifest = {"sizes": {**SIZES, "tag": max([1, *tags]) + 1}}
+    target = Paths(settings.lake.root).vocabulary(day)
+    publish_table(settings, target, VOCABULARY, [frame.assign(first_seen=str(START), count=5)], manifest)
 
 
 def make_users(settings: Settings, files: list[list[int]], day: date = DAY, ids: torch.Tensor | None = None) -> None:
     """users/dt=day with the users of these numbers in each file."""
-    types = {"string": pyarrow.string(), "int": pyarrow.int32()}
-    schema = pyarrow.schema([(name, types[kind]) for name, kind in users_schema(settings.features).items()])
-    ids = user_ids() if ids is None else ids
-
-    def write(folder: Path) -> None:
-        entries = []
-        for n, users in enumerate(files):
-            columns = {name: ids[users, place].tolist() for place, name in enumerate(USER_COLUMNS)}
-            path = folder / f"part-{n}.parquet"
-            pyarrow.parquet.write_table(
-                pyarrow.table({"user_id": [f"u{u:02d}" for u in users], **columns}, schema=schema), path
-            )
-            entries.append({"name": path.name, "rows": len(users), "sha256": file_hash(path)})
-        rows = sum(map(len, files))
-        write_manifest(folder, {"rows": rows, "files": entries, "vocabulary": identity(paths.vocabulary(day))})
-
+    known = pd.DataFrame((user_ids() if ids is None else ids).numpy(), columns=USER_COLUMNS)
+    frames = [known.iloc[users].assign(user_id=[f"u{n:02d}" for n in users]) for users in files]
     paths = Paths(settings.lake.root)
-    publish(paths, paths.users(day), write)
+    manifest = {"vocabulary": identity(paths.vocabulary(day))}
+    publish_table(settings, paths.users(day), users_schema(settings.features), frames, manifest)
 
 
 def make_model(settings: Settings, day: date, tagger: Tagger | None = None, tags: Sequence[int] = TAGS) -> None:
@@ -105,21 +81,12 @@ def make_predictions(settings: Settings, day: date) -> None:
     publish(paths, target, lambda folder: write_predictions(folder, pd.concat(frames), {"day": str(day)}))
 
 
-def make_lake(root: Path, **changes: Any) -> Settings:
+def make_lake(root: Path, **tagging: Any) -> Settings:
     """All that tagging DAY takes."""
-    settings = settings_in(root, **changes)
+    settings = tagging_settings(root, **tagging)
     make_vocabulary(settings, DAY)
     make_users(settings, [list(range(0, USERS, 2)), list(range(1, USERS, 2))])
     make_model(settings, DAY)
     for day in (START + timedelta(days=1), DAY):
         make_predictions(settings, day)
     return settings
-
-
-def table(folder: Path) -> pd.DataFrame:
-    return pyarrow.parquet.read_table(folder, partitioning=None).to_pandas()
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Of every file under a folder."""
-    return {str(path.relative_to(folder)): file_hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -1,7 +1,6 @@
 """A tagger for the tests, and its scores taken literally."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -9,11 +8,11 @@ from torch import Tensor
 from conf.load import load_model, load_settings
 from conf.settings.model_file import TaggerModel
 from etl.contract import columns_of
+from tests.lakes.settings import DEMO
 from trainer.data.batch import Batch
 from trainer.models.tagger import Tagger, build
 from trainer.parts.mask import Mask
 
-DEMO = Path(__file__).parents[2] / "conf" / "demo.toml"
 FEATURES = load_settings(DEMO).features
 SIZES = {"user_id": 40, "age": 6, "gender": 4, "region": 5, "tag": 22}
 TAGS = range(2, 22)

@@ -1,6 +1,5 @@
-"""Runs for the tests of etl: settings made in code, and the published tables as pandas."""
+"""Lakes that etl fills from raw rows, and its published tables as pandas."""
 
-import hashlib
 import json
 from datetime import date
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 
 from conf.paths import Paths
 from conf.settings.run_file import Settings
+from tests.lakes.settings import make_settings
 
 DAY = date(2026, 3, 2)
 SIMULATED = {"kind": "simulated", "world": "video", "users": 60, "items": 30, "tags": 6, "impressions": 600, "seed": 3}
@@ -27,19 +27,12 @@ def settings(
     root: Path, source: dict[str, Any], features: list[dict[str, Any]] | None = None, **sections: Any
 ) -> Settings:
     """A run on a lake below `root` that starts on DAY; other sections as keywords."""
-    content: dict[str, Any] = {
-        "lake": {"root": root / "lake"},
-        "spark": {"master": "local[2]", "driver_memory": "1g", "shuffle_partitions": 2},
-        "tracking": {"uri": f"sqlite:///{root}/mlflow.db"},
-        "source": source,
-        "vocabulary": {"min_count": 2},
+    chosen = {
         "training": {"start": DAY},
-        "masks": {"train_days": 1, "rounds": 1, "fraction": 0.5},
-        "ranker": {"model": "single"},
-        "tagger": {"model": "mvke"},
-        "features": FEATURES if features is None else features,
+        **sections,
+        "labels": {"kinds": [], **sections.get("labels", {})},
     }
-    return Settings(**{**content, **sections})
+    return make_settings(root, source=source, features=FEATURES if features is None else features, **chosen)
 
 
 def simulated(root: Path, labels: dict[str, Any] | None = None, **changes: Any) -> Settings:
@@ -63,9 +56,3 @@ def quarantine(made: Settings, table: str, day: date) -> list[tuple[str, Any]]:
     """(reason, row) of each refused row; row parsed when it is JSON."""
     frame = pd.read_parquet(Paths(made.lake.root).quarantine(table, day))
     return sorted(((r, json.loads(row) if row.startswith("{") else row) for r, row in frame.values), key=str)
-
-
-def contents(root: Path) -> dict[str, str]:
-    """Every file below the lake with its hash, but for the lock."""
-    files = [p for p in sorted(root.rglob("*")) if p.is_file() and p.suffix != ".lock"]
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}

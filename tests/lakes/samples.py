@@ -1,34 +1,15 @@
-"""Published samples made by hand, so that the trainer is tested without Spark."""
+"""Samples and vocabularies with random rows, published without Spark."""
 
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 
-from conf.load import load_settings
 from conf.paths import Paths
 from conf.settings.run_file import Settings
-from etl.artefact import file_hash, publish, write_manifest
-from etl.contract import samples_schema
-
-START = date(2026, 1, 1)
-_ARROW = {"string": pyarrow.string(), "bigint": pyarrow.int64(), "float": pyarrow.float32(), "int": pyarrow.int32()}
-
-
-def settings(root, monkeypatch, **overrides: object) -> Settings:
-    """conf/demo.toml on a lake of its own, small enough for a test; overrides as SECTION__KEY=value."""
-    chosen = {
-        "LAKE__ROOT": root / "lake",
-        "TRACKING__URI": f"sqlite:///{root}/mlflow.db",
-        "MASKS__TRAIN_DAYS": 2,
-        "MASKS__ROUNDS": 2,
-        **overrides,
-    }
-    for key, value in chosen.items():
-        monkeypatch.setenv(f"SPARSETAG_{key}", str(value))
-    return load_settings("conf/demo.toml")
+from etl.contract import VOCABULARY, samples_schema
+from tests.lakes.settings import START
+from tests.lakes.tables import publish_table
 
 
 def sizes(day: date) -> dict[str, int]:
@@ -77,32 +58,19 @@ def sample_rows(settings: Settings, day: date, rows: int, seed: int = 0) -> pd.D
 
 def write_samples(settings: Settings, day: date, frame: pd.DataFrame, row_group: int = 400) -> None:
     """Publishes rows as samples/dt=D, with a vocabulary of the day."""
-    paths = Paths(settings.lake.root)
-    types = samples_schema(settings)
-    schema = pyarrow.schema([(name, _ARROW[kind]) for name, kind in types.items()])
-
-    def samples(staging):
-        path = staging / "part-00000.parquet"
-        table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
-        pyarrow.parquet.write_table(table, path, row_group_size=row_group)
-        files = [{"name": path.name, "rows": len(frame), "sha256": file_hash(path)}]
-        columns = {f.name: frame[f"v_{f.name}"] for f in settings.features if f.kind == "numeric"}
-        values = {n: {"defined": int(c.count()), "mean": c.mean(), "std": c.std(ddof=0)} for n, c in columns.items()}
-        write_manifest(
-            staging, {"day": str(day), "rows": len(frame), "files": files, "vocabulary": sizes(day), "values": values}
-        )
-
-    def vocabulary(staging):
-        rows = [
-            {"feature": name, "value": f"{name}{n}", "id": n, "first_seen": str(START), "count": 5}
-            for name, size in sizes(day).items()
-            for n in range(2, size)
-        ]
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), staging / "part-00000.parquet")
-        write_manifest(staging, {"day": str(day), "sizes": sizes(day)})
-
-    publish(paths, paths.vocabulary(day), vocabulary)
-    publish(paths, paths.samples(day), samples)
+    paths, known = Paths(settings.lake.root), sizes(day)
+    values = [
+        {"feature": name, "value": f"{name}{n}", "id": n, "first_seen": str(START), "count": 5}
+        for name, size in known.items()
+        for n in range(2, size)
+    ]
+    publish_table(
+        settings, paths.vocabulary(day), VOCABULARY, [pd.DataFrame(values)], {"day": str(day), "sizes": known}
+    )
+    columns = {f.name: frame[f"v_{f.name}"] for f in settings.features if f.kind == "numeric"}
+    numbers = {n: {"defined": int(c.count()), "mean": c.mean(), "std": c.std(ddof=0)} for n, c in columns.items()}
+    manifest = {"day": str(day), "vocabulary": known, "values": numbers}
+    publish_table(settings, paths.samples(day), samples_schema(settings), [frame], manifest, row_group)
 
 
 def publish_days(settings: Settings, count: int, rows: int = 1200) -> list[date]:

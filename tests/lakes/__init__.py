@@ -1,0 +1,1 @@
+"""Small lakes that tests work on: one maker of settings, tables published by contract."""
