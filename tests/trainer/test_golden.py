@@ -14,9 +14,9 @@ from etl.artefact import read_manifest
 from tests.lakes.samples import publish_days
 from tests.lakes.settings import make_settings
 from trainer.daily.open import open_run
+from trainer.daily.train import train
 from trainer.pruning import store as mask_store
 from trainer.pruning.generation import generate
-from trainer.train_day import train
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "losses.json"
 

@@ -19,10 +19,11 @@ from etl.artefact import read_manifest
 from tests.lakes.samples import publish_days, sample_rows, sizes, write_samples
 from tests.lakes.settings import START
 from trainer.daily.open import open_run
+from trainer.daily.train import train
 from trainer.data.reader import read
 from trainer.evaluation.predictions import read_predictions
 from trainer.pruning.generation import generate
-from trainer.train_day import main, train
+from trainer.train_day import main
 from trainer.training import checkpoint
 
 

@@ -21,10 +21,10 @@ from etl.artefact import file_hash, identity, is_published, publish, read_manife
 from trainer.comparison.report import asked_for
 from trainer.comparison.statistics import Asked
 from trainer.daily.open import open_run
+from trainer.daily.train import train_missing
 from trainer.evaluation.predictions import read_predictions
 from trainer.pruning import store as mask_store
 from trainer.pruning.generation import generate
-from trainer.train_day import train_missing
 
 TABLE, DATA = "comparison.md", "comparison.json"
 

@@ -24,12 +24,13 @@ from tests.trainer.test_train_day import KILLED, bits
 from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 from trainer import compare_models
 from trainer.daily.open import open_run
+from trainer.daily.train import train
 from trainer.daily.trees import Columns, grow
 from trainer.data.batch import Batch
 from trainer.evaluation.predict import metrics_by_task, predict
 from trainer.evaluation.predictions import read_predictions
 from trainer.objectives.ranking import ctr_cvr
-from trainer.train_day import main, train
+from trainer.train_day import main
 
 AGE, TAG = Feature(name="age", table="users"), Feature(name="tag", table="items", kind="multi", length=2)
 PRICE = Feature(name="price", table="items", kind="numeric", boundaries=[1.0])

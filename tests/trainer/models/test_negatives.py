@@ -10,12 +10,12 @@ from tests.lakes.samples import publish_days, sample_rows, write_samples
 from tests.lakes.settings import START
 from tests.trainer.test_train_day import bits
 from trainer.daily.open import open_run
+from trainer.daily.train import train
 from trainer.data.batch import Batch
 from trainer.models.build import build
 from trainer.models.tagger import Tagger
 from trainer.objectives.tagging import tagging_heads
 from trainer.pruning.rounds import Pruning
-from trainer.train_day import train
 
 SETTINGS = load_settings("conf/demo.toml")
 HEADS = ("interest", "intention")

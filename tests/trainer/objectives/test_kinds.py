@@ -13,6 +13,7 @@ from tests.lakes.samples import publish_days, sizes
 from tests.lakes.settings import START, make_settings
 from trainer import compare_models, generate_masks, train_day
 from trainer.daily.open import open_run
+from trainer.daily.train import train
 from trainer.data.batch import Batch
 from trainer.evaluation.predictions import read_predictions
 from trainer.models.build import build
@@ -20,7 +21,6 @@ from trainer.objectives.build import objective_of
 from trainer.objectives.task import Task
 from trainer.pruning import store as mask_store
 from trainer.pruning.generation import generate
-from trainer.train_day import train
 from trainer.training import checkpoint
 
 MORE = load_model("sparse_more_tasks")

@@ -15,6 +15,7 @@ from etl.artefact import read_manifest
 from tests.lakes.samples import publish_days, sample_rows, sizes
 from tests.lakes.settings import START
 from trainer.daily.open import open_run
+from trainer.daily.train import train
 from trainer.data.batch import Batch
 from trainer.data.reader import read
 from trainer.evaluation.predict import predict
@@ -23,7 +24,6 @@ from trainer.models.ranker import build, network_width
 from trainer.parts.numbers import Numbers
 from trainer.pruning import store as mask_store
 from trainer.pruning.generation import generate
-from trainer.train_day import train
 
 NAN = float("nan")
 FEATURES = [

@@ -12,11 +12,11 @@ from tests.lakes.samples import publish_days, sizes
 from tests.lakes.settings import START
 from tests.trainer.models.test_combinations import masks_of, random_batch, steps_saves_and_loads
 from trainer.daily.open import open_run
+from trainer.daily.train import train
 from trainer.models.build import build
 from trainer.parts.cross import pairs_of_fields
 from trainer.pruning import store as mask_store
 from trainer.pruning.generation import generate
-from trainer.train_day import train
 
 TASKS = ("interest", "intention")
 NETWORKS = {

@@ -5,8 +5,8 @@ from mlflow.tracking import MlflowClient
 from conf.load import load_model
 from tests.lakes.samples import publish_days
 from trainer.daily.open import open_run
+from trainer.daily.train import train
 from trainer.pruning.generation import generate
-from trainer.train_day import train
 
 
 def client_of(settings):
