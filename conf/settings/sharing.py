@@ -119,6 +119,9 @@ class VirtualKernels(SharingSection):
         [64], description="widths of an expert's layers above its attention (MVKE eq. 6), in neurons"
     )
 
+    def fits(self, output_dim: int) -> bool:
+        return self.gate == "projected" or self.attention_dim == output_dim
+
 
 class Mvke(VirtualKernels, Unmasked):
     """MVKE-mt: the tasks share the experts that [sharing.assignment] gives to both."""
