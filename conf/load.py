@@ -113,7 +113,9 @@ def _refusal(path: Path, error: ValidationError, root: Any, declared: dict[str, 
         return InputError(
             f"unknown key '{key}'", where=path, hint=f"did you mean '{close[0]}'?" if close else "remove it"
         )
-    if first["type"] == "missing":
+    if first["type"] == "union_tag_not_found":
+        key = ".".join([*location, first["ctx"]["discriminator"].strip("'")])
+    if first["type"] in ("missing", "union_tag_not_found"):
         return InputError(f"key '{key}' is missing", where=path, hint="add it; see the reference of settings in docs/")
     message = first["msg"].removeprefix("Value error, ")
     got = f" (got {first['input']!r})" if not isinstance(first["input"], dict) else ""

@@ -1,4 +1,4 @@
-"""Run files: complete, typed, and refused with file, key and hint before any work starts."""
+"""Run and model files: complete, typed, and refused with file, key and hint before any work starts."""
 
 from pathlib import Path
 
@@ -54,8 +54,8 @@ def test_every_network_builds_under_every_run_file(name, model):
 
 
 def test_models_of_another_network_or_pruning_have_masks_of_their_own():
-    """Masks fit one shape and one way of pruning; models that differ in [tasks] or ema_decay share them."""
-    suffixes = {name: model.masks for name in MODEL_FILES if needs_masks(model := load_model(name))}
+    """Masks fit one shape and one way of pruning; models that differ in their losses or in ema_decay share them."""
+    suffixes = {name: model.sharing.mask_suffix for name in MODEL_FILES if needs_masks(model := load_model(name))}
     assert suffixes == {
         "sparse_weight": None,
         "s_weight_taskbalance": None,
@@ -94,7 +94,7 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
         ('world = "video"', 'world = "video"\npath = "x"', r"unknown key 'source.path'"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_file_key_and_remedy(tmp_path, old, new, message):
+def test_a_mistake_is_one_line_that_names_file_key_and_hint(tmp_path, old, new, message):
     with pytest.raises(InputError, match=message) as caught:
         load_settings(changed(tmp_path, old, new))
     assert "\n" not in str(caught.value)
@@ -121,12 +121,48 @@ def test_an_override_of_nothing_is_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        ("single", "hidden", "shared_layers = 1\nhidden", "shared_layers goes with sharing = 'hard', 'moe'"),
-        ("hard", "shared_layers = 1", "shared_layers = 3", "shared_layers = 3 but there are 2 hidden layers"),
-        ("single", 'sharing = "single"', 'sharing = "soft"', "'soft'"),
-        ("mvke", "interest = [1, 2, 3]", "interest = [1, 6]", "name each VKE once, from 1 to virtual_kernels = 5"),
-        ("mvke", "interest = [1, 2, 3]", "", "give each of interest, intention"),
-        ("gbdt", "depth = 8", "dept = 8", r"unknown key 'gbdt.dept'; did you mean 'depth'\?"),
+        ("single", "hidden", "experts = 2\nhidden", r"unknown key 'sharing.experts'; remove it"),
+        ("single", 'kind = "single"', 'kind = "soft"', r"key 'sharing': .*'soft'.*'single', 'hard'"),
+        ("single", 'kind = "single"', "", r"key 'sharing.kind' is missing; add it"),
+        ("mvke", "interest = [1, 2, 3]", "interest = [1, 6]", "name each expert once, from 1 to virtual_kernels = 5"),
+        ("mvke", "interest = [1, 2, 3]", "", "must name each of interest, intention"),
+        ("gbdt", "depth = 8", "dept = 8", r"unknown key 'dept'; did you mean 'depth'\?"),
+        ("mmoe", "experts = 4", "expert = 4", r"unknown key 'sharing.expert'; did you mean 'experts'\?"),
+        (
+            "mvke",
+            "virtual_kernels",
+            "virtual_kernel",
+            r"unknown key 'sharing.virtual_kernel'; did you mean 'virtual_kernels'\?",
+        ),
+        (
+            "mvke",
+            "[sharing.assignment]",
+            "[sharing.assigment]",
+            r"unknown key 'sharing.assigment'; did you mean 'assignment'\?",
+        ),
+        (
+            "mvke",
+            "attention_dim = 16",
+            "attention_dim = 0",
+            r"key 'sharing.attention_dim': .*greater than or equal to 1",
+        ),
+        (
+            "s_weight_tuning",
+            "conflict =",
+            "conflikt =",
+            r"unknown key 'objective.tasks.cvr.conflikt'; did you mean 'conflict'\?",
+        ),
+        (
+            "esm2",
+            'conversion = "yes_no"',
+            'convertion = "yes_no"',
+            r"'objective.convertion'; did you mean 'conversion'\?",
+        ),
+        ("esm2_tanh", "numeric =", "numerik =", r"unknown key 'embedding.numerik'; did you mean 'numeric'\?"),
+        ("s_weight_multiview", "heads", "head", r"unknown key 'embedding.exclusive.head'; did you mean 'heads'\?"),
+        ("dnn_os", "oversample = 10", "oversample = 0", r"key 'objective.tasks.cvr.oversample': .*\(got 0\)"),
+        ("esm2", "[objective]", "[objektive]", r"unknown key 'objektive'; did you mean 'objective'\?"),
+        ("esm2", 'family = "ranker"', 'famly = "ranker"', r"key 'family' is missing; add it"),
         ("gbdt", "row_share = 0.6", "row_share = 1.2", "row_share.*less than or equal to 1"),
     ],
 )

@@ -6,7 +6,7 @@ Widths are of hidden layers. A `moe` and its relatives are experts (expert_hidde
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from conf.settings.base import Name, RunName, Section
 
@@ -59,6 +59,12 @@ class Hard(Unmasked):
         [], description="widths of the shared layers, in neurons; none: only the embeddings are shared"
     )
     tower_hidden: Widths = Field([], description="widths of the hidden layers of a head's tower, in neurons")
+
+    @model_validator(mode="after")
+    def _has_a_hidden_layer(self) -> "Hard":
+        if not (self.bottom_hidden or self.tower_hidden):
+            raise ValueError("no hidden layer: give bottom_hidden, tower_hidden or both")
+        return self
 
 
 class Mixture(Unmasked):

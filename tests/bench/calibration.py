@@ -21,14 +21,15 @@ from conf import cli
 from conf.load import load_settings
 from tagging.scoring.calibration import DAYS, Array, calibrations
 from trainer.daily.open import open_run
-from trainer.daily.run import STEP, DailyRun
+from trainer.daily.run import ONE_DAY, DailyRun
 from trainer.evaluation.predictions import read_predictions
+from trainer.models.base import Predictor
 
 Curve = Callable[[Array], Array]
 CLIP = 1e-6
 
 
-def logits_and_labels(run: DailyRun, days: list[date], task: str) -> tuple[Array, Array]:
+def logits_and_labels(run: DailyRun[Predictor], days: list[date], task: str) -> tuple[Array, Array]:
     """Of the rows of some days on which the task is defined."""
     rows = pd.concat([read_predictions(run.paths.predictions(run.family, run.name, day)) for day in days])
     rows = rows[(rows["task"] == task) & (rows["defined"] > 0)]
@@ -36,13 +37,13 @@ def logits_and_labels(run: DailyRun, days: list[date], task: str) -> tuple[Array
     return np.log(score / (1 - score)), rows["label"].to_numpy(np.float64)
 
 
-def curves(run: DailyRun, day: date, task: str) -> dict[str, Curve]:
+def curves(run: DailyRun[Predictor], day: date, task: str) -> dict[str, Curve]:
     """Fitted on the days before `day`."""
-    first = max(run.settings.training.start + STEP, day - DAYS * STEP)
-    logits, labels = logits_and_labels(run, cli.days(first, day - STEP), task)
+    first = max(run.settings.training.start + ONE_DAY, day - DAYS * ONE_DAY)
+    logits, labels = logits_and_labels(run, cli.days(first, day - ONE_DAY), task)
     platt = LogisticRegression(solver="newton-cholesky").fit(logits[:, None], labels)
     steps = IsotonicRegression(out_of_bounds="clip").fit(logits, labels)
-    used = calibrations(run, day - STEP)[0][task]
+    used = calibrations(run, day - ONE_DAY)[0][task]
     return {
         "raw": lambda z: 1 / (1 + np.exp(-z)),
         "platt": lambda z: platt.predict_proba(z[:, None])[:, 1],

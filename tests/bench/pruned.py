@@ -1,4 +1,4 @@
-"""What pruning saves at inference: a masked network dense, in bf16, and exported (trainer/export/subnetwork.py).
+"""What pruning saves at inference: a masked network dense, in bf16, and exported (trainer/export).
 
     OMP_WAIT_POLICY=PASSIVE python -m tests.bench.pruned [--rows 4096] [--runs 15] [--threads 1 2] [--masks FILE]
 
@@ -17,7 +17,9 @@ from torch import Tensor
 
 from conf import cli
 from tests.bench.turns import Turns, add_threads
-from trainer.export.subnetwork import Form, Layer, Subnetwork, cut, fastest, layers_of, stored_bytes
+from trainer.export.forms import Form, Subnetwork, fastest
+from trainer.export.layers import Layer, cut, layers_of
+from trainer.export.subnetwork import stored_bytes
 from trainer.parts.mask import Mask
 from trainer.parts.sharing import SparseSharing
 from trainer.pruning.prune import prune_neurons

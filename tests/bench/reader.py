@@ -26,18 +26,21 @@ from conf.settings.run_file import Settings
 from etl.contract import columns_of
 from tests.lakes.samples import sample_rows, sizes, write_samples
 from tests.lakes.settings import START
-from trainer.data.reader import LABEL_COLUMNS, Waiting, read
-from trainer.models.ranker import build
+from trainer.data.layout import Layout
+from trainer.data.reader import LABEL_COLUMNS, read
+from trainer.data.waiting import Waiting
+from trainer.models.build import build
 from trainer.objectives.build import objective_of
-from trainer.training.device import device
-from trainer.training.loop import Pass, train_pass
+from trainer.training.determinism import make_deterministic
+from trainer.training.device import choose_device
+from trainer.training.loop import PassResult, train_pass
 from trainer.training.optimiser import StepOptimiser
 
 ROWS, ROW_GROUP, RUNS = 2_000_000, 131_072, 9
 
 
 def with_reader(folder: Path, settings: Settings) -> int:
-    return sum(len(batch) for batch in read(folder, settings.features, shuffle_seed=1))
+    return sum(len(batch) for batch in read(folder, Layout.of(settings.features), shuffle_seed=1))
 
 
 def with_pyarrow(folder: Path, settings: Settings) -> int:
@@ -61,14 +64,15 @@ def rate(reading: Callable[[Path, Settings], int], folder: Path, settings: Setti
     return rows / (time.perf_counter() - started) / 1e6
 
 
-def trained(folder: Path, settings: Settings, model: RankerModel) -> Pass:
-    where = device(settings.training)
-    network = build(model, settings, sizes(START), seed=0).to(where)
+def trained(folder: Path, settings: Settings, model: RankerModel) -> PassResult:
+    make_deterministic(settings.training)
+    device = choose_device(settings.training)
+    network = build(model, settings, sizes(START)).to(device)
     steps = objective_of(model, settings).steps
     optimiser = StepOptimiser(network, [step.name for step in steps], model.optimiser)
     waiting = Waiting()
-    rows = read(folder, settings.features, shuffle_seed=1, waiting=waiting)
-    return train_pass(network, optimiser, rows, steps, model.optimiser.batch_size, where, waiting, torch.Generator())
+    rows = read(folder, Layout.of(settings.features), shuffle_seed=1, waiting=waiting)
+    return train_pass(network, optimiser, rows, steps, model.optimiser.batch_size, device, waiting, torch.Generator())
 
 
 def main() -> None:

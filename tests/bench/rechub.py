@@ -34,11 +34,13 @@ from etl.contract import feature_columns
 from tests.bench.turns import Turns
 from tests.lakes.samples import sample_rows, sizes, write_samples
 from tests.lakes.settings import START
-from trainer.data.reader import Waiting, read
+from trainer.data.layout import Layout
+from trainer.data.reader import read
+from trainer.data.waiting import Waiting
 from trainer.evaluation.predict import CHUNK, predict
-from trainer.models.ranker import build
+from trainer.models.build import build
 from trainer.objectives.build import objective_of
-from trainer.training.device import device
+from trainer.training.determinism import make_deterministic
 from trainer.training.loop import train_pass
 from trainer.training.optimiser import StepOptimiser
 
@@ -65,15 +67,16 @@ def rows_of(settings: Settings, rows: int) -> pd.DataFrame:
 
 class Ours:
     def __init__(self, model: RankerModel, settings: Settings, folder: Path) -> None:
-        self.settings, self.folder, self.batch_size = settings, folder, model.optimiser.batch_size
-        self.network = build(model, settings, sizes(START) | LARGE, seed=0)
+        self.folder, self.batch_size = folder, model.optimiser.batch_size
+        self.layout = Layout.of(settings.features)
+        self.network = build(model, settings, sizes(START) | LARGE)
         self.objective = objective_of(model, settings)
         self.optimiser = StepOptimiser(self.network, [step.name for step in self.objective.steps], model.optimiser)
 
     def train(self) -> None:
         waiting = Waiting()
         labels = self.objective.label_columns
-        rows = read(self.folder, self.settings.features, labels=labels, shuffle_seed=1, waiting=waiting)
+        rows = read(self.folder, self.layout, labels=labels, shuffle_seed=1, waiting=waiting)
         steps, where = self.objective.steps, torch.device("cpu")
         train_pass(self.network, self.optimiser, rows, steps, self.batch_size, where, waiting, torch.Generator())
 
@@ -81,18 +84,18 @@ class Ours:
         self.network.eval()
         heads = self.objective.head_names
         with torch.inference_mode():
-            for group in read(self.folder, self.settings.features, labels=()):
+            for group in read(self.folder, self.layout, labels=()):
                 for start in range(0, len(group), CHUNK):
                     logits = self.network.logits(group.rows(slice(start, start + CHUNK)), heads)
                     self.objective.probabilities(logits)
 
     def predict(self) -> None:
-        predict(self.network, self.objective, self.folder, self.settings.features, torch.device("cpu"))
+        predict(self.network, self.objective, self.folder, self.layout, torch.device("cpu"))
 
 
 class Rechub:
     def __init__(self, model: RankerModel, settings: Settings, frame: pd.DataFrame) -> None:
-        dim, (bottom, *tower) = model.embedding_dim, model.hidden
+        dim, sharing = model.embedding.dim, model.sharing
         known = sizes(START) | LARGE
         features, x = [], {}
         for feature in settings.features:
@@ -104,11 +107,11 @@ class Rechub:
                 x[feature.name] = frame[f"f_{feature.name}"].to_numpy()
         y = frame[["click", "converted"]].to_numpy()
         kinds = ["classification", "classification"]
-        towers = [{"dims": tower}, {"dims": tower}]
-        if model.sharing == "mmoe":
-            network = MMOE(features, kinds, model.experts, {"dims": [bottom]}, towers)
+        towers = [{"dims": sharing.tower_hidden}, {"dims": sharing.tower_hidden}]
+        if sharing.kind == "mmoe":
+            network = MMOE(features, kinds, sharing.experts, {"dims": sharing.expert_hidden}, towers)
         else:
-            network = SharedBottom(features, kinds, {"dims": [bottom]}, towers)
+            network = SharedBottom(features, kinds, {"dims": sharing.bottom_hidden}, towers)
         self.trainer = MTLTrainer(network, kinds, optimizer_params={"lr": 1e-3})
         batch = model.optimiser.batch_size
         self.loader, *_ = DataGenerator(x, y).generate_dataloader(
@@ -139,7 +142,7 @@ def main() -> None:
         settings = load_settings("conf/demo.toml")
         alone = [feature.model_copy(update={"cross": False}) for feature in settings.features]
         settings = settings.model_copy(update={"features": alone})
-        device(settings.training.model_copy(update={"threads": arguments.threads, "device": "cpu"}))
+        make_deterministic(settings.training.model_copy(update={"threads": arguments.threads}))
         frame = rows_of(settings, arguments.rows)
         write_samples(settings, START, frame, ROW_GROUP)
         folder = Paths(settings.lake.root).samples(START)

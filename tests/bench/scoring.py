@@ -22,7 +22,8 @@ from tagging.scoring import score
 from tagging.scoring.export import Export, export
 from tests.bench.turns import Turns, add_threads
 from trainer.data.batch import Batch
-from trainer.models.tagger import Tagger, build
+from trainer.models.build import tagger as build_tagger
+from trainer.models.tagger import Tagger
 
 K, D, TOP = 5, 64, 20
 KNOWN_USERS = 20_000  # ids in the user table; more users than that share rows, so that the model does not grow
@@ -35,15 +36,16 @@ def random_tagger(tags: int, name: str = "mvke") -> Tagger:
     settings, declared = load_settings("conf/kuairand.toml"), load_model(name)
     assert declared.family == "tagger"
     changes: dict[str, object] = {"output_dim": D}
-    if declared.virtual_kernels:
+    if declared.sharing.kind == "mvke":
         everybody = list(range(1, K + 1))
-        changes |= {"virtual_kernels": K, "assignment": dict.fromkeys(declared.tasks, everybody)}
+        experts = {"virtual_kernels": K, "assignment": dict.fromkeys(declared.tasks, everybody)}
+        changes["sharing"] = declared.sharing.model_copy(update=experts)
     model = declared.model_copy(update=changes)
     sizes = {feature.name: 1000 for feature in settings.features} | {"user_id": KNOWN_USERS, "tag": tags + 2}
-    tagger = build(model, settings, sizes, seed=0)
+    tagger = build_tagger(model, settings, sizes)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for table in (tagger.of(TASK).user_embedding.table, tagger.of(TASK).tag_embedding.table):
+        for table in (tagger.towers_of(TASK).user_embedding.table, tagger.towers_of(TASK).tag_embedding.table):
             table.copy_(torch.randn(table.shape, generator=random))
     return tagger
 
@@ -92,7 +94,7 @@ class Ways:
         """Equations 7 and 2 for each pair."""
         for vectors in self.vectors[:LITERAL_USERS]:
             of_user = (self.gates.unsqueeze(1) @ vectors.expand(len(self.tags), K, D)).squeeze(1)
-            torch.sigmoid(self.exported.tagger.of(TASK).score(of_user, self.tags))
+            torch.sigmoid(self.exported.tagger.towers_of(TASK).score(of_user, self.tags))
 
     def model(self, users: int = MODEL_USERS) -> Tensor:
         """Scores [users, T], of an impression of an item with that one tag for each pair."""

@@ -7,13 +7,14 @@ from torch import Tensor
 
 from conf.load import load_model, load_settings
 from conf.settings.model_file import TaggerModel
-from etl.contract import columns_of
 from tests.lakes.settings import DEMO
 from trainer.data.batch import Batch
-from trainer.models.tagger import Tagger, build
+from trainer.data.layout import Layout
+from trainer.models.tagger import Tagger, build_tagger
 from trainer.parts.mask import Mask
 
 FEATURES = load_settings(DEMO).features
+LAYOUT = Layout.of(FEATURES)
 SIZES = {"user_id": 40, "age": 6, "gender": 4, "region": 5, "tag": 22}
 TAGS = range(2, 22)
 
@@ -23,14 +24,18 @@ def trained(
     name: str = "mvke",
     masks: Mapping[str, Mask] | None = None,
     sizes: Mapping[str, int] = SIZES,
+    sharing: Mapping[str, object] = {},
     **changes: object,
 ) -> Tagger:
-    """A tagger whose weights are as far from their initial values as those of a trained one."""
+    """A tagger whose weights are as far from their initial values as those of a trained one.
+
+    sharing, changes: keys of [sharing], and of the model file itself, that differ from the model file's.
+    """
     model = load_model(name)
     assert isinstance(model, TaggerModel)
-    tagger = build(
-        model.model_copy(update={"scale": scale, **changes}), load_settings(DEMO), sizes, seed=1, masks=masks
-    )
+    shared = model.sharing.model_copy(update=sharing)
+    model = model.model_copy(update={"scale": scale, "sharing": shared, **changes})
+    tagger = build_tagger(model, LAYOUT, LAYOUT.feature("tag"), sizes, seed=1, masks=masks)
     random = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, parameter in tagger.named_parameters():
@@ -47,7 +52,7 @@ def trained(
 def literal(tagger: Tagger, users: Tensor, task: str) -> Tensor:
     """Scores [U, T], each from the model's own logit of an impression of that user and an item with that one tag."""
     pairs = [(user, tag) for user in range(len(users)) for tag in TAGS]
-    ids = torch.ones(len(pairs), len(columns_of(FEATURES)), dtype=torch.int64)
+    ids = torch.ones(len(pairs), len(LAYOUT.columns), dtype=torch.int64)
     ids[:, tagger.user_columns] = users[[user for user, _ in pairs]]
     ids[:, tagger.tag_columns] = torch.tensor([[tag, 0, 0] for _, tag in pairs])
     batch = Batch(ids, {}, {}, torch.empty(len(ids), 0))

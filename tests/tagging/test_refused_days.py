@@ -112,14 +112,14 @@ def other_number_of_experts(paths: Paths) -> None:
     """As if the model file said 5 and the checkpoint had been trained with 4."""
     path = paths.model("tagger", "mvke", DAY) / MANIFEST
     manifest = json.loads(path.read_text())
-    manifest["model"]["virtual_kernels"] = 4
+    manifest["model"]["sharing"]["virtual_kernels"] = 4
     path.write_text(json.dumps(manifest))
 
 
 def weights_that_are_no_numbers(paths: Paths) -> None:
     tagger = trained()
     with torch.no_grad():
-        tagger.of("interest").tag_tower.weight.fill_(float("nan"))
+        tagger.towers_of("interest").tag_tower.weight.fill_(float("nan"))
     make_model(tagging_settings(paths.root.parent), DAY, tagger)
 
 

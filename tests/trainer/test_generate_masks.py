@@ -16,7 +16,7 @@ from conf.load import load_model, load_settings
 from tests.lakes.samples import publish_days, sample_rows, sizes, write_samples
 from tests.lakes.settings import START
 from tests.trainer.test_train_day import bits, job
-from trainer.models.ranker import build
+from trainer.models.build import build
 from trainer.objectives.build import objective_of
 from trainer.parts.mask import Mask
 from trainer.pruning import store as mask_store
@@ -62,7 +62,7 @@ def test_every_round_starts_from_the_same_initial_weights(settings):
     tiny = MODEL.optimiser.model_copy(update={"learning_rate": 1e-12, "embedding_learning_rate": 1e-12})
     frozen = MODEL.model_copy(update={"optimiser": tiny})
     last = list(Pruning(settings, frozen).rounds(CTR))[-1].mask
-    initial = build(MODEL, settings, sizes(START), settings.training.seed).maskable_weights()
+    initial = build(MODEL, settings, sizes(START)).maskable_weights()
     values = torch.cat([w.abs().flatten() for w in initial.values()])
     kept = torch.cat([layer.flatten() for layer in last.layers.values()])
     assert values[kept].min() >= values[~kept].max()
@@ -116,7 +116,7 @@ def test_killed_in_the_middle_and_run_again_gives_the_same_bits(settings):
     assert not folder.exists()
     again = job("trainer.generate_masks")
     assert again.returncode == 0 and bits(folder) == undisturbed
-    assert "nothing to do" in job("trainer.generate_masks").stdout
+    assert "masks are published already" in job("trainer.generate_masks").stderr
 
 
 def test_a_model_without_masks_is_refused(settings):
@@ -130,7 +130,7 @@ def test_masks_of_all_models_of_the_run_file_are_made(settings, monkeypatch):
     monkeypatch.setenv("SPARSETAG_TAGGER__MODEL", "two_tower_sparse")
     made = job("trainer.generate_masks")
     assert made.returncode == 0, made.stderr
-    assert "masks v1-two_tower: interest round 2 of 2" in made.stdout
+    assert "pruning round 2 of 2 finished  version=v1-two_tower task=interest" in made.stderr
     masks, _ = mask_store.read(settings.lake.root / "masks/tagger/v1-two_tower", hint="")
     assert set(masks) == {"interest", "intention"}
     assert not (settings.lake.root / "masks/ranker").exists()
@@ -149,7 +149,9 @@ def test_a_validation_day_of_one_class_is_refused_with_what_to_change(settings):
 def test_models_that_differ_in_tasks_alone_find_the_same_masks(settings):
     publish_days(settings, 3, rows=600)
     tuned = load_model("s_weight_tuning")
-    assert tuned.task("cvr").conflict and mask_store.folder(settings, tuned) == mask_store.folder(settings, MODEL)
+    assert tuned.objective.tasks["cvr"].conflict and mask_store.folder(settings, tuned) == mask_store.folder(
+        settings, MODEL
+    )
     generate(settings, tuned, "s_weight_tuning")
     made = bits(mask_store.folder(settings, MODEL))
     shutil.rmtree(mask_store.folder(settings, MODEL))

@@ -51,13 +51,13 @@ def run(hard, settings):
 def test_a_day_is_predicted_by_the_model_of_the_day_before_it(settings, run):
     first, second = publish_days(settings, 2)
     train(run, first)
-    yesterday = run.restored(first)
+    yesterday = run.load_model(first)
     train(run, second)
     predictions = read_predictions(run.paths.predictions("ranker", "hard", second))
     ctr = predictions[predictions["task"] == "ctr"].set_index("impression_id")
     assert len(ctr) == 1200 and len(predictions) == 3600
 
-    batch = next(iter(read(run.paths.samples(second), settings.features, keys=["impression_id"])))
+    batch = next(iter(read(run.paths.samples(second), run.layout, keys=["impression_id"])))
     with torch.inference_mode():
         expected = torch.sigmoid(yesterday.logits(batch, ["ctr"])["ctr"])
     assert torch.allclose(
@@ -130,7 +130,7 @@ def test_one_job_trains_every_missing_day_in_order_and_then_nothing(settings, ha
     ]
     before = bits(paths.root / "models")
     again = job("trainer.train_day", "--family", "ranker", "--day", "2026-01-03")
-    assert "nothing to do" in again.stdout and bits(paths.root / "models") == before
+    assert "model is published already" in again.stderr and bits(paths.root / "models") == before
 
 
 # Runs a job that is killed, as by `kill -9`, in the moment that it opens a file whose path matches.
@@ -176,9 +176,10 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_bits(settings, hard, 
 
 def refused(*arguments: str, match: str) -> None:
     done = job("trainer.train_day", *arguments)
-    lines = done.stderr.strip().splitlines()
+    *events, last = done.stderr.strip().splitlines()
     assert done.returncode == 2, done.stderr
-    assert len(lines) == 1 and lines[0].startswith("refused: ") and match in lines[0], done.stderr
+    assert last.startswith("refused: ") and match in last, done.stderr
+    assert all("published" in line for line in events), done.stderr  # of the days before
 
 
 def test_a_day_without_samples_is_refused_and_publishes_nothing(settings, hard):
@@ -192,7 +193,7 @@ def test_a_day_before_the_start_is_refused(settings, hard):
 
 
 def test_a_sparse_model_without_masks_is_told_how_to_make_them(settings):
-    refused("--family", "ranker", "--day", "2026-01-01", match="python -m trainer.generate_masks")
+    refused("--family", "ranker", "--day", "2026-01-01", match="sparsetag generate_masks")
 
 
 def test_a_model_of_the_other_family_is_refused(settings):
@@ -204,7 +205,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(settings, run):
     train(run, first)
     manifest = run.paths.vocabulary(first) / "_MANIFEST.json"
     manifest.write_text(manifest.read_text().replace('"user_id": 30', '"user_id": 29'))
-    with pytest.raises(InputError, match="checkpoint of another vocabulary"):
+    with pytest.raises(InputError, match="the checkpoint has another vocabulary"):
         train(run, second)
     assert not run.paths.model("ranker", "hard", second).exists()
 
@@ -221,7 +222,8 @@ def test_a_damaged_checkpoint_is_refused(settings, run):
 def test_a_mask_of_another_architecture_is_refused(settings, monkeypatch):
     publish_days(settings, 3, rows=300)
     model = load_model("sparse_weight")
-    generate(settings, model.model_copy(update={"hidden": [8, 4]}), "sparse_weight")
+    smaller = model.sharing.model_copy(update={"hidden": [8, 4]})
+    generate(settings, model.model_copy(update={"sharing": smaller}), "sparse_weight")
     with pytest.raises(InputError, match="mask of another architecture"):
         open_run(settings, "ranker")
 

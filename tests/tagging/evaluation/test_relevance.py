@@ -11,7 +11,7 @@ from conf.settings.run_file import Settings
 from tagging.evaluation.relevance import NONE, Dealt, dealt_with, of_counts, quality
 from tests.lakes.samples import sample_rows, write_samples
 from tests.lakes.settings import START
-from trainer.objectives.tagging import tagging_heads
+from trainer.objectives.build import objective_of
 
 USER_COLUMNS = ["f_user_id", "f_age", "f_gender", "f_region"]
 
@@ -83,7 +83,7 @@ def test_both_counts_put_a_users_own_tags_where_they_outweigh_what_all_users_do(
 def test_relevant_is_what_was_clicked_and_what_converted(settings: Settings) -> None:
     frame = sample_rows(settings, START, 300)
     write_samples(settings, START, frame)
-    found = dealt_with(settings, START, tagging_heads(load_model("mvke"), settings))
+    found = dealt_with(settings, START, objective_of(load_model("mvke"), settings).heads)
     tags = ["f_tag_0", "f_tag_1", "f_tag_2"]
     for task, label in (("interest", "click"), ("intention", "converted")):
         rows = frame[(frame[label] > 0) & (frame[f"{'click' if label == 'click' else 'conversion'}_defined"] > 0)]

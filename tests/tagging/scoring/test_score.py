@@ -63,8 +63,8 @@ def masked(name: str) -> dict[str, Mask] | None:
         *((name, {}) for name in ("two_tower", "two_tower_hard", "two_tower_moe", "two_tower_mmoe", "two_tower_cgc")),
         *((name, {}) for name in ("two_tower_sparse", "mvke_st", "mvke_sparse")),
         ("two_tower", {"interaction": "fm", "scale": "learned"}),
-        ("mvke", {"interaction": "fm", "attention": "residual"}),
-        ("mvke", {"gate": "product", "attention_dim": 32}),
+        ("mvke", {"interaction": "fm", "sharing": {"attention": "residual"}}),
+        ("mvke", {"sharing": {"gate": "product", "attention_dim": 32}}),
     ],
     ids=str,
 )
@@ -78,7 +78,8 @@ def test_every_user_tower_scores_as_its_model_does_pair_by_pair(task: str, name:
 
 
 def test_one_expert_for_each_task() -> None:
-    tagger, users = trained(virtual_kernels=2, assignment={"interest": [2], "intention": [1]}), some_users()
+    one_each = {"virtual_kernels": 2, "assignment": {"interest": [2], "intention": [1]}}
+    tagger, users = trained(sharing=one_each), some_users()
     exported = export(tagger, TAGS)
     for task in TASKS:
         torch.testing.assert_close(
@@ -134,7 +135,7 @@ def test_zero_vectors_score_one_half() -> None:
     """A zero user vector, and the zero vector of a tag: cosine 0 on both sides, as in training."""
     tagger = trained()
     with torch.no_grad():
-        tagger.of("interest").tag_embedding.table[5] = 0
+        tagger.towers_of("interest").tag_embedding.table[5] = 0
     matrices = export(tagger, TAGS).tasks["interest"]
     scores = by_products(tagger, some_users(), matrices, "interest")
     assert torch.equal(scores[:, TAGS.index(5)], torch.full((30,), 0.5))

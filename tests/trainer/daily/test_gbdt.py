@@ -25,8 +25,9 @@ from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 from trainer import compare_models
 from trainer.daily.open import open_run
 from trainer.daily.train import train
-from trainer.daily.trees import Columns, grow
+from trainer.daily.trees import TreeInputs, fit
 from trainer.data.batch import Batch
+from trainer.data.layout import Layout
 from trainer.evaluation.predict import metrics_by_task, predict
 from trainer.evaluation.predictions import read_predictions
 from trainer.objectives.ranking import ctr_cvr
@@ -49,10 +50,10 @@ def rows_of(groups, *, ages=None, prices=None, label="click"):
     return Batch(torch.stack([age, torch.ones(count, dtype=torch.int64)], 1), labels, {}, price.unsqueeze(1))
 
 
-def grown(batch, head="ctr", conversion="yes_no", **chosen):
+def fitted(batch, head="ctr", conversion="yes_no", **chosen):
     heads = [task for task in ctr_cvr(conversion).heads if task.name == head]
-    model = GbdtModel(family="gbdt", **{**ONE_SPLIT, **chosen})
-    return grow([batch], heads, Columns.of([AGE, PRICE], SIZES), model, seed=0, threads=1)
+    model = GbdtModel(family="ranker", kind="gbdt", **{**ONE_SPLIT, **chosen})
+    return fit([batch], heads, TreeInputs.of(Layout.of([AGE, PRICE]), SIZES), model, seed=0, threads=1)
 
 
 def logits(trees, batch, head="ctr"):
@@ -66,7 +67,7 @@ def logits(trees, batch, head="ctr"):
 def test_one_split_by_hand(feature):
     # From log odds 0 of the mean 1/2, a leaf is Newton's step (mean - p) / (p (1 - p)): (3/4 - 1/2) * 4 = 1, and -1
     batch = rows_of([0.75, 0.25], **feature)
-    trees, losses = grown(batch)
+    trees, losses = fitted(batch)
     assert logits(trees, batch) == pytest.approx([1.0, -1.0])
     assert losses["ctr"] == pytest.approx(np.log1p(np.e) - 0.75)  # -3/4 log s(1) - 1/4 log s(-1)
     assert trees.importance() == {"ctr": {"age": 1.0, "price": 0.0} if "ages" in feature else {"price": 1.0, "age": 0}}
@@ -76,35 +77,35 @@ def test_an_id_is_a_name_and_no_number():
     # one split sets the middle one apart; mean .6, so from log(.6 / .4) by (.8 - .6) / .24 and (.2 - .6) / .24
     batch = rows_of([0.8, 0.2, 0.8], ages=[2, 3, 4])
     high, low = np.log(1.5) + 0.2 / 0.24, np.log(1.5) - 0.4 / 0.24
-    assert logits(grown(batch)[0], batch) == pytest.approx([high, low, high])
+    assert logits(fitted(batch)[0], batch) == pytest.approx([high, low, high])
 
 
 def test_a_share_watched_is_learnt_as_a_soft_label():
     batch = rows_of([0.0, 0.0], ages=[2, 3])
     batch.labels["conversion"] = torch.tensor([0.75, 0.25]).repeat_interleave(100)
-    trees, _ = grown(batch, "cvr", "share")
+    trees, _ = fitted(batch, "cvr", "share")
     assert logits(trees, batch, "cvr") == pytest.approx([1.0, -1.0])
 
 
 def test_a_side_of_a_split_has_the_rows_it_must_have():
     batch = rows_of([0.75, 0.25], ages=[2, 3])
-    assert logits(grown(batch, min_rows=100)[0], batch) == pytest.approx([1.0, -1.0])
-    assert logits(grown(batch, min_rows=101)[0], batch) == pytest.approx([0.0, 0.0])
+    assert logits(fitted(batch, min_rows=100)[0], batch) == pytest.approx([1.0, -1.0])
+    assert logits(fitted(batch, min_rows=101)[0], batch) == pytest.approx([0.0, 0.0])
 
 
 def test_a_tree_is_no_deeper_than_it_may_be():
     # each split sets the highest group apart, so that its other side is the one to split again
     batch = rows_of([1.0, 0.2, 0.08, 0.0], prices=[1.0, 2.0, 3.0, 4.0])
-    assert len(set(logits(grown(batch, depth=2)[0], batch))) == 3
-    assert len(set(logits(grown(batch, depth=3)[0], batch))) == 4
+    assert len(set(logits(fitted(batch, depth=2)[0], batch))) == 3
+    assert len(set(logits(fitted(batch, depth=3)[0], batch))) == 4
 
 
 def test_importance_of_a_feature_is_that_of_all_its_columns():
     batch = rows_of([0.9, 0.6, 0.3], prices=[1.0, 2.0, 2.0])
     batch = replace(batch, ids=torch.tensor([[2, 2], [2, 3], [3, 2]]).repeat_interleave(100, 0))
     heads = ctr_cvr("yes_no").heads[:1]
-    model = GbdtModel(family="gbdt", **{**ONE_SPLIT, "trees": 3})
-    trees, _ = grow([batch], heads, Columns.of([TAG, PRICE], SIZES), model, seed=0, threads=1)
+    model = GbdtModel(family="ranker", kind="gbdt", **{**ONE_SPLIT, "trees": 3})
+    trees, _ = fit([batch], heads, TreeInputs.of(Layout.of([TAG, PRICE]), SIZES), model, seed=0, threads=1)
     first, second, price = trees.boosters["ctr"].feature_importance("gain")
     assert first > 0 and second > 0
     shares = trees.importance()["ctr"]
@@ -117,7 +118,7 @@ def test_importance_of_a_feature_is_that_of_all_its_columns():
 def test_cvr_learns_from_clicked_rows_whose_conversion_is_known():
     batch = rows_of([0.75, 0.25, 1.0], ages=[2, 3, 3], label="converted")
     batch.labels["conversion_defined"][200:] = 0
-    assert logits(grown(batch, "cvr")[0], batch, "cvr") == pytest.approx([1.0, -1.0, -1.0])
+    assert logits(fitted(batch, "cvr")[0], batch, "cvr") == pytest.approx([1.0, -1.0, -1.0])
 
 
 def test_each_head_has_trees_of_its_own():
@@ -125,8 +126,10 @@ def test_each_head_has_trees_of_its_own():
     batch = rows_of([0.75, 0.25], ages=[2, 3])
     batch.labels["converted"] = batch.labels["click"] * (batch.ids[:, 0] == 3)
     batch.labels["conversion_defined"] = batch.labels["click"]
-    model = GbdtModel(family="gbdt", **ONE_SPLIT)
-    trees, losses = grow([batch], ctr_cvr("yes_no").heads, Columns.of([AGE, PRICE], SIZES), model, seed=0, threads=1)
+    model = GbdtModel(family="ranker", kind="gbdt", **ONE_SPLIT)
+    trees, losses = fit(
+        [batch], ctr_cvr("yes_no").heads, TreeInputs.of(Layout.of([AGE, PRICE]), SIZES), model, seed=0, threads=1
+    )
     found = trees.logits(batch, ["cvr", "ctr"])
     assert found["ctr"][::100].tolist() == pytest.approx([1.0, -1.0])
     assert found["cvr"][::100].tolist() == pytest.approx([np.log(1 / 3) - 4 / 3, np.log(1 / 3) + 4])
@@ -136,26 +139,26 @@ def test_each_head_has_trees_of_its_own():
 def test_an_id_that_the_trees_never_saw_is_the_unseen_one():
     batch = rows_of([0.8, 0.35, 0.35], ages=[1, 2, 3])  # mean 1/2; the split sets the unseen id apart
     new = rows_of([0.0, 0.0], ages=[SIZES["age"], 77])
-    trees, _ = grown(batch)
+    trees, _ = fitted(batch)
     assert logits(trees, batch) == pytest.approx([1.2, -0.6, -0.6])
     assert logits(trees, new) == pytest.approx([1.2, 1.2])
 
 
 def test_what_trees_see_of_a_row_by_hand():
-    columns = Columns.of([PRICE, TAG, AGE], SIZES)
-    assert columns.names == ("f_tag_0", "f_tag_1", "f_age", "v_price")
-    assert columns.features == ("tag", "tag", "age", "price") and columns.values == ("v_price",)
+    inputs = TreeInputs.of(Layout.of([PRICE, TAG, AGE]), SIZES)
+    assert inputs.names == ("f_tag_0", "f_tag_1", "f_age", "v_price")
+    assert inputs.features == ("tag", "tag", "age", "price") and columns.values == ("v_price",)
     ids = torch.tensor([[3, 8, 0, 4], [1, 9, 2, 5]])  # f_price, f_tag_0, f_tag_1, f_age
-    seen = columns.matrix(Batch(ids, {}, {}, torch.tensor([[2.5], [torch.nan]])))
+    seen = inputs.matrix(Batch(ids, {}, {}, torch.tensor([[2.5], [torch.nan]])))
     assert np.array_equal(seen, [[8, 0, 4, 2.5], [1, 2, 1, np.nan]], equal_nan=True)
 
 
 def test_without_two_labels_a_head_is_a_constant():
     batch = rows_of([0.0, 0.0], ages=[2, 3], label="converted")
-    trees, losses = grown(batch, "cvr")
+    trees, losses = fitted(batch, "cvr")
     assert logits(trees, batch, "cvr") == pytest.approx([np.log(1 / 201)] * 2) and losses == {}
     batch.labels["conversion_defined"][:] = 0
-    assert logits(grown(batch, "cvr")[0], batch, "cvr") == [0.0, 0.0]  # 1 of 2: nothing is known
+    assert logits(fitted(batch, "cvr")[0], batch, "cvr") == [0.0, 0.0]  # 1 of 2: nothing is known
 
 
 @pytest.fixture
@@ -176,17 +179,17 @@ def test_a_day_is_predicted_by_trees_that_never_saw_it(settings, run):
     assert manifest["metrics"]["ctr"]["auc"] < 0.01
     # fit to both days, they have not forgotten the first
     assert list(manifest["history"]) == ["2026-01-01", "2026-01-02"]
-    again = predict(run.restored(second), run.objective, run.paths.samples(START), settings.features, run.device)
+    again = predict(run.load_model(second), run.objective, run.paths.samples(START), run.layout, run.device)
     assert metrics_by_task(again)["ctr"]["auc"] > 0.8
 
 
 def test_predictions_are_those_of_the_published_trees_and_ctcvr_is_the_product(settings, run):
     first, second = publish_days(settings, 2)
     train(run, first)
-    published = run.restored(first)
+    published = run.load_model(first)
     train(run, second)
     stored = read_predictions(run.paths.predictions("ranker", "gbdt", second))
-    again = predict(published, run.objective, run.paths.samples(second), settings.features, run.device)
+    again = predict(published, run.objective, run.paths.samples(second), run.layout, run.device)
     assert stored.equals(again) and len(stored) == 3600
     of_task = {task: rows["prediction"].to_numpy() for task, rows in stored.groupby("task")}
     assert of_task["ctcvr"] == pytest.approx(of_task["ctr"] * of_task["cvr"], rel=1e-5)
@@ -230,7 +233,7 @@ def test_trees_of_other_settings_and_damaged_ones_are_refused(settings, run):
     first, second = publish_days(settings, 2)
     train(run, first)
     other = replace(run, model=run.model.model_copy(update={"depth": 4}))
-    with pytest.raises(InputError, match=r"checkpoint of another model: depth is 8, not 4"):
+    with pytest.raises(InputError, match=r"the checkpoint has another model: depth is 8, not 4"):
         train(other, second)
     trees = run.paths.model("ranker", "gbdt", first) / "ctr.txt"
     trees.write_text(trees.read_text().replace("leaf_value=", "leaf_value=0.5 ", 1))
@@ -268,7 +271,7 @@ def test_it_stands_in_the_run_file_as_the_ranker_and_not_as_the_tagger(settings,
 def test_the_model_file_says_what_the_paper_says():
     paper = {"trees": 150, "depth": 8, "min_rows": 20, "row_share": 0.6, "feature_share": 0.6}
     assert paper.items() <= load_model("gbdt").model_dump().items()
-    assert GbdtModel(family="gbdt") == load_model("gbdt")
+    assert GbdtModel(family="ranker", kind="gbdt") == load_model("gbdt")
 
 
 def test_lightgbm_was_told_all_of_it(settings, run):

@@ -11,6 +11,7 @@ from etl.contract import columns_of
 from tests.lakes.samples import sample_rows, write_samples
 from tests.lakes.settings import START
 from trainer.data import reader
+from trainer.data.layout import Layout
 from trainer.data.reader import read
 
 
@@ -25,7 +26,7 @@ def all_ids(batches):
 
 
 def test_every_row_arrives_with_its_own_labels(settings, day):
-    batches = list(read(day, settings.features, keys=["impression_id"]))
+    batches = list(read(day, Layout.of(settings.features), keys=["impression_id"]))
     expected = sample_rows(settings, START, 1000)
     assert [len(b) for b in batches] == [300, 300, 300, 100]
     assert np.array_equal(all_ids(batches), expected[columns_of(settings.features)].to_numpy())
@@ -35,8 +36,8 @@ def test_every_row_arrives_with_its_own_labels(settings, day):
 
 
 def test_a_seed_gives_one_order_and_another_seed_another(settings, day):
-    first, again = (all_ids(read(day, settings.features, shuffle_seed=5)) for _ in range(2))
-    other = all_ids(read(day, settings.features, shuffle_seed=6))
+    first, again = (all_ids(read(day, Layout.of(settings.features), shuffle_seed=5)) for _ in range(2))
+    other = all_ids(read(day, Layout.of(settings.features), shuffle_seed=6))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert np.array_equal(np.sort(first, axis=0), np.sort(other, axis=0))
@@ -47,7 +48,7 @@ def test_a_seed_shuffles_the_row_groups_and_the_rows_within_each(settings, day):
     for seed in range(8):
         numbers = [
             [int(key[-6:]) for key in batch.keys["impression_id"]]
-            for batch in read(day, settings.features, keys=["impression_id"], shuffle_seed=seed)
+            for batch in read(day, Layout.of(settings.features), keys=["impression_id"], shuffle_seed=seed)
         ]
         groups.add(tuple(min(group) // 300 for group in numbers))
         rows.add(tuple(next(group for group in numbers if min(group) == 0)))
@@ -58,7 +59,7 @@ def test_a_seed_shuffles_the_row_groups_and_the_rows_within_each(settings, day):
 
 def test_a_shuffled_row_keeps_its_labels_and_keys(settings, day):
     expected = sample_rows(settings, START, 1000).set_index("impression_id")
-    for batch in read(day, settings.features, keys=["impression_id"], shuffle_seed=5):
+    for batch in read(day, Layout.of(settings.features), keys=["impression_id"], shuffle_seed=5):
         rows = expected.loc[batch.keys["impression_id"]]
         assert np.array_equal(batch.ids.numpy(), rows[columns_of(settings.features)].to_numpy())
         for name, label in batch.labels.items():
@@ -67,7 +68,7 @@ def test_a_shuffled_row_keeps_its_labels_and_keys(settings, day):
 
 def refused(settings, day, message):
     with pytest.raises(InputError, match=message) as caught:
-        list(read(day, settings.features))
+        list(read(day, Layout.of(settings.features)))
     assert "dt=2026-01-01" in caught.value.where
     assert "build" in caught.value.hint
 
@@ -99,7 +100,7 @@ def test_a_mistyped_column_is_refused_by_name(settings, day):
 
 def test_rows_lost_from_the_files_are_noticed(settings, day):
     rewrite(day, lambda table: table.slice(0, 999))
-    refused(settings, day, "999 rows, but its manifest says 1000")
+    refused(settings, day, "999 rows, but the manifest says 1000")
 
 
 def test_an_empty_day_is_refused(settings, day):
@@ -142,13 +143,13 @@ def losing(monkeypatch):
 
 
 def test_reading_that_ended_early_goes_on_where_it_stopped(settings, day, losing):
-    undisturbed = [batch.ids for batch in read(day, settings.features, shuffle_seed=5)]
+    undisturbed = [batch.ids for batch in read(day, Layout.of(settings.features), shuffle_seed=5)]
     losing(2)
-    disturbed = [batch.ids for batch in read(day, settings.features, shuffle_seed=5)]
+    disturbed = [batch.ids for batch in read(day, Layout.of(settings.features), shuffle_seed=5)]
     assert all(a.equal(b) for a, b in zip(undisturbed, disturbed, strict=True))
 
 
 def test_a_row_group_that_the_reader_keeps_losing_is_noticed(settings, day, losing):
     losing(100)
     with pytest.raises(InputError, match=r"the reader delivered \d+ rows of 1000"):
-        list(read(day, settings.features))
+        list(read(day, Layout.of(settings.features)))

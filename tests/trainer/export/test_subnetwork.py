@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from trainer.export import columns
-from trainer.export.subnetwork import Form, Layer, Subnetwork, cut, export, fastest, layers_of, stored_bytes
+from trainer.export.forms import Form, Subnetwork, fastest
+from trainer.export.layers import Layer, cut, layers_of
+from trainer.export.subnetwork import export, stored_bytes
 from trainer.parts.mask import Mask
 from trainer.parts.sharing import SparseSharing
 from trainer.pruning.prune import prune_neurons

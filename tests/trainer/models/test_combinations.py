@@ -1,215 +1,158 @@
-"""Every combination of axes that conf allows works; every other one is refused by name; and the set is this one."""
+"""Rankers: a model file can say exactly these combinations of axes, and each of them works."""
 
-from itertools import product
+from collections.abc import Mapping
+from itertools import chain, combinations, product
+from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from conf.load import load_settings
-from conf.settings.model_file import Model, RankerModel, TaggerModel
-from etl.contract import columns_of, value_columns
-from tests.lakes.samples import sample_rows, sizes
-from tests.lakes.settings import START
+from conf.settings.model_file import RankerModel
+from conf.settings.run_file import Settings
+from tests.trainer.models.combination import (
+    MODEL_FILE,
+    NETWORKS,
+    is_allowed,
+    masks_of,
+    random_batch,
+    steps_saves_and_loads,
+)
 from trainer.data.batch import Batch
-from trainer.models.build import build, mask_shapes
-from trainer.objectives.build import objective_of
-from trainer.parts.mask import Mask
-from trainer.pruning.prune import PRUNE
-from trainer.training import checkpoint
-from trainer.training.optimiser import StepOptimiser
 
-NETWORKS = {
-    "single": {},
-    "hard": {"shared_layers": 1},
-    "moe": {"shared_layers": 1, "experts": 2},
-    "mmoe": {"shared_layers": 1, "experts": 2},
-    "cgc": {"shared_layers": 1, "experts": 2, "own_experts": 1},
-    "sparse_weight": {},
-    "sparse_neuron": {},
-}
 OBJECTIVES = ("ctr_cvr", "esmm", "esm2")
 CONVERSIONS = ("share", "yes_no")
 EXCLUSIVE = ("none", "one head")
 NUMERIC = ("bucketed", "tanh")
 ALL = list(product(NETWORKS, OBJECTIVES, CONVERSIONS, EXCLUSIVE, NUMERIC))
-# a network of its own for each task shares no embedding, so none of them can have an exclusive one
+# a network of its own for each head shares no embedding, so none of them can have an exclusive one
 ALLOWED = [combination for combination in ALL if combination[0] != "single" or combination[3] == "none"]
 
 
-def declared(**axes: object) -> RankerModel:
-    return TypeAdapter(Model).validate_python({"family": "ranker", "embedding_dim": 4, "hidden": [6, 4], **axes})
+def declared(sharing: Mapping[str, Any], **axes: Any) -> RankerModel:
+    content = {"family": "ranker", "kind": "network", "embedding": {"dim": 4}, "sharing": dict(sharing), **axes}
+    return MODEL_FILE.validate_python(content)
 
 
 def model_of(sharing: str, objective: str, conversion: str, exclusive: str, numeric: str) -> RankerModel:
-    last = "cvr_without_action" if objective == "esm2" else "cvr"
-    own = {"exclusive": [last], "exclusive_dim": 3} if exclusive == "one head" else {}
-    axes = {"sharing": sharing, "objective": objective, "conversion": conversion, "numeric": numeric, "ema_decay": 0.5}
-    return declared(**axes, **NETWORKS[sharing], **own)
+    embedding: dict[str, Any] = {"dim": 4, "numeric": numeric}
+    if exclusive == "one head":
+        last = "cvr_without_action" if objective == "esm2" else "cvr"
+        embedding["exclusive"] = {"dim": 3, "heads": [last]}
+    return declared(
+        {"kind": sharing, **NETWORKS[sharing]},
+        embedding=embedding,
+        objective={"kind": objective, "conversion": conversion},
+        ema_decay=0.5,
+    )
 
 
-def is_allowed(build_model, *arguments, **axes) -> bool:
-    try:
-        build_model(*arguments, **axes)
-    except ValidationError:
-        return False
-    return True
-
-
-def test_the_set_of_combinations():
+def test_the_set_of_combinations() -> None:
     assert len(ALL) == 7 * 3 * 2 * 2 * 2
     assert [combination for combination in ALL if is_allowed(model_of, *combination)] == ALLOWED
     assert len(ALLOWED) == 156
 
 
 @pytest.mark.parametrize("combination", [c for c in ALL if c not in ALLOWED], ids="-".join)
-def test_other_combinations_are_refused_by_name(combination):
-    with pytest.raises(ValidationError, match="sharing = 'single' shares no embedding: take exclusive out"):
+def test_other_combinations_are_refused_with_what_to_change(combination: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationError, match=r"'single' shares no embedding: remove \[embedding.exclusive\]"):
         model_of(*combination)
 
 
 @pytest.fixture(scope="module")
-def demo():
+def demo() -> Settings:
     return load_settings("conf/demo.toml")
 
 
 @pytest.fixture(scope="module")
-def batch(demo) -> Batch:
+def batch(demo: Settings) -> Batch:
     return random_batch(demo)
 
 
-def random_batch(settings) -> Batch:
-    frame = sample_rows(settings, START, 64)
-    names = ("click", "action", "conversion", "converted", "click_defined", "action_defined", "conversion_defined")
-    labels = {name: torch.tensor(frame[name].to_numpy("float32")) for name in names}
-    values = torch.tensor(frame[value_columns(settings.features)].to_numpy("float32"))
-    return Batch(torch.tensor(frame[columns_of(settings.features)].to_numpy("int64")), labels, {}, values)
-
-
-def masks_of(model: RankerModel | TaggerModel, settings) -> dict[str, Mask] | None:
-    """Different for every head, as pruned after random weights."""
-    if not model.is_masked:
-        return None
-    found = {}
-    for number, head in enumerate(model.heads):
-        random = torch.Generator().manual_seed(number)
-        weights = {name: torch.randn(shape, generator=random) for name, shape in mask_shapes(model, settings).items()}
-        found[head] = PRUNE[model.sharing](Mask.ones(weights), weights, 0.4)
-    return found
-
-
 @pytest.mark.parametrize("combination", ALLOWED, ids="-".join)
-def test_it_builds_steps_saves_loads_and_predicts_the_same_to_the_bit(combination, demo, batch, tmp_path):
+def test_it_builds_steps_saves_loads_and_predicts_the_same_to_the_bit(
+    combination: tuple[str, ...], demo: Settings, batch: Batch, tmp_path: Path
+) -> None:
     model = model_of(*combination)
     steps_saves_and_loads(model, demo, masks_of(model, demo), batch, tmp_path)
 
 
-def steps_saves_and_loads(model, settings, masks, batch, tmp_path) -> None:
-    objective = objective_of(model, settings)
-    network = build(model, settings, sizes(START), masks)
-    network.scale({"duration_s": {"mean": 40.0, "std": 30.0}})
-    adam = StepOptimiser(network, [step.name for step in objective.steps], model.optimiser)
-
-    def predictions(of):
-        """By the weights themselves, and by their mean."""
-        found = {}
-        for mode in (True, False):
-            of.train(mode)
-            with torch.inference_mode():
-                logits = of.logits(batch, objective.head_names)
-            found |= {(name, mode): value for name, value in objective.probabilities(logits).items()}
-        network.train()
-        return found
-
-    before = predictions(network)
-    for step in objective.steps:
-        adam.zero_grad()
-        learnt_from = batch.rows(step.rows(batch))
-        loss = step.loss(network.logits(learnt_from, step.heads), learnt_from)
-        assert torch.isfinite(loss) and loss > 0
-        loss.backward()
-        adam.step(step.name)
-        network.after_step()
-    after = predictions(network)
-    assert set(after) == {(target.name, mode) for target in objective.targets for mode in (True, False)}
-    for name, probability in after.items():
-        assert torch.isfinite(probability).all() and (probability >= 0).all() and (probability <= 1).all()
-        assert not torch.equal(probability, before[name]), f"the step did not move {name}"
-
-    checkpoint.save(tmp_path, network, adam.state(), {"sizes": sizes(START)})
-    saved = checkpoint.load(tmp_path, expected={}, hint="")
-    restored = build(model, settings, saved.sizes, masks)
-    restored.load_state_dict(saved.weights)
-    assert all(torch.equal(predictions(restored)[name], probability) for name, probability in after.items())
-    # and the way of a daily run, which takes weights over into tables that may have grown
-    taken_over = build(model, settings, saved.sizes, masks)
-    adam_again = StepOptimiser(taken_over, [step.name for step in objective.steps], model.optimiser)
-    adam_again.restore(checkpoint.warm_start(taken_over, saved))
-    assert all(torch.equal(predictions(taken_over)[name], probability) for name, probability in after.items())
-    for kind, of_adam in adam.state().items():
-        for name, state in of_adam.items():
-            assert all(torch.equal(value, adam_again.state()[kind][name][key]) for key, value in state.items())
+def subsets(keys: Mapping[str, Any]) -> list[frozenset[str]]:
+    return [frozenset(s) for s in chain.from_iterable(combinations(keys, n) for n in range(len(keys) + 1))]
 
 
-SHARED_LAYERS, EXPERTS, OWN, MASKS = (0, 1), (0, 2), (0, 1), (None, "m")
-# sharing -> shared_layers, experts, own_experts, masks
-SHAPES = {
-    "single": {(0, 0, 0, None)},
-    "hard": {(0, 0, 0, None), (1, 0, 0, None)},
-    "moe": {(1, 2, 0, None)},
-    "mmoe": {(1, 2, 0, None)},
-    "cgc": {(1, 2, 1, None)},
-    "sparse_weight": {(0, 0, 0, None), (0, 0, 0, "m")},
-    "sparse_neuron": {(0, 0, 0, None), (0, 0, 0, "m")},
+EXAMPLES: dict[str, Any] = {
+    "hidden": [6], "bottom_hidden": [6], "tower_hidden": [4], "experts": 2, "expert_hidden": [6], "task_experts": 1,
+    "masks": "m",
+}  # fmt: skip
+# kind of sharing -> the keys that it needs, and those that it may have
+KEYS: dict[str, tuple[set[str], set[str]]] = {
+    "single": (set(), {"hidden"}),
+    "moe": ({"experts", "expert_hidden"}, {"tower_hidden"}),
+    "mmoe": ({"experts", "expert_hidden"}, {"tower_hidden"}),
+    "cgc": ({"experts", "expert_hidden", "task_experts"}, {"tower_hidden"}),
+    "sparse_weight": (set(), {"hidden", "masks"}),
+    "sparse_neuron": (set(), {"hidden", "masks"}),
+}
+HARD = [{"bottom_hidden"}, {"tower_hidden"}, {"bottom_hidden", "tower_hidden"}]  # at least one layer
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_the_keys_of_sharing(kind: str) -> None:
+    allowed = [keys for keys in subsets(EXAMPLES) if is_allowed(sharing_with, kind, keys)]
+    if kind == "hard":
+        assert allowed == HARD
+        return
+    needed, optional = KEYS[kind]
+    assert allowed == [keys for keys in subsets(EXAMPLES) if needed <= keys <= needed | optional]
+
+
+def sharing_with(kind: str, keys: frozenset[str]) -> RankerModel:
+    return declared({"kind": kind, **{key: EXAMPLES[key] for key in keys}})
+
+
+SECTIONS: dict[str, Any] = {
+    "conversion": "share",
+    "tasks": {"cvr": {"weight": 2.0, "conflict": 1.0, "oversample": 3}, "like": {}},
+    "weights": {"ctr": 2.0, "ctcvr": 0.5},
 }
 
 
-@pytest.mark.parametrize("sharing", SHAPES)
-def test_the_set_of_networks(sharing):
-    allowed = {
-        (layers, experts, own, masks)
-        for layers, experts, own, masks in product(SHARED_LAYERS, EXPERTS, OWN, MASKS)
-        if is_allowed(declared, sharing=sharing, shared_layers=layers, experts=experts, own_experts=own, masks=masks)
-    }
-    assert allowed == SHAPES[sharing]
+@pytest.mark.parametrize(("kind", "own"), [("ctr_cvr", "tasks"), ("esmm", "weights"), ("esm2", "weights")])
+def test_the_keys_of_objectives(kind: str, own: str) -> None:
+    def objective_with(keys: frozenset[str]) -> RankerModel:
+        return declared({"kind": "single"}, objective={"kind": kind, **{key: SECTIONS[key] for key in keys}})
+
+    allowed = [keys for keys in subsets(SECTIONS) if is_allowed(objective_with, keys)]
+    assert allowed == [keys for keys in subsets(SECTIONS) if keys <= {"conversion", own}]
 
 
 @pytest.mark.parametrize(
     ("axes", "message"),
     [
-        ({"sharing": "single", "shared_layers": 1}, "shared_layers goes with sharing = 'hard', 'moe', 'mmoe' or 'cgc'"),
-        ({"sharing": "hard", "shared_layers": 3}, "shared_layers = 3 but there are 2 hidden layers"),
-        ({"sharing": "hard", "experts": 2}, "experts > 0 goes with sharing = 'moe', 'mmoe' or 'cgc'"),
-        ({"sharing": "moe", "experts": 2}, "sharing = 'moe' needs shared_layers"),
-        ({"sharing": "mmoe", "shared_layers": 1}, "experts > 0 goes with sharing = 'moe', 'mmoe' or 'cgc'"),
-        ({"sharing": "cgc", "shared_layers": 1, "experts": 2}, "own_experts > 0 goes with sharing = 'cgc'"),
-        ({"sharing": "moe", "shared_layers": 1, "experts": 2, "own_experts": 1}, "own_experts > 0 goes with"),
-        ({"sharing": "hard", "masks": "m"}, "masks goes with sharing = 'sparse_weight' or 'sparse_neuron'"),
-        ({"sharing": "hard", "exclusive": ["cvr"]}, "exclusive .which heads. and exclusive_dim .how wide. go together"),
-        ({"sharing": "hard", "exclusive_dim": 8}, "exclusive .which heads. and exclusive_dim .how wide. go together"),
+        ({"embedding": {"exclusive": {"dim": 8}}}, r"embedding.exclusive.heads\n  Field required"),
+        ({"embedding": {"exclusive": {"heads": ["cvr"]}}}, r"embedding.exclusive.dim\n  Field required"),
         (
-            {"sharing": "hard", "exclusive": ["like"], "exclusive_dim": 8},
-            "exclusive = .'like'.: the heads are ctr, cvr",
+            {"embedding": {"exclusive": {"dim": 8, "heads": ["like"]}}},
+            r"\[embedding.exclusive\] heads = \['like'\]: the heads are ctr, cvr",
         ),
-        ({"sharing": "hard", "ema_decay": 1}, "ema_decay"),
         (
-            {"sharing": "hard", "objective": "esm2", "exclusive": ["cvr"], "exclusive_dim": 8},
+            {"embedding": {"exclusive": {"dim": 8, "heads": ["cvr"]}}, "objective": {"kind": "esm2"}},
             "the heads are ctr, action, cvr_after_action, cvr_without_action",
         ),
-        ({"sharing": "hard", "objective": "esm2", "tasks": {"cvr": {}}}, "the losses of esm2 are ctr, ctavr, ctcvr"),
-        ({"sharing": "hard", "objective": "esmm", "tasks": {"like": {}}}, "like: the losses of esmm are ctr, ctcvr"),
-        (
-            {"sharing": "hard", "objective": "esmm", "tasks": {"ctr": {"oversample": 2}}},
-            "conflict and oversample go",
-        ),
-        (
-            {"sharing": "hard", "objective": "esm2", "tasks": {"ctr": {"conflict": 1}}},
-            "conflict and oversample go",
-        ),
-        ({"sharing": "soft"}, "Input should be 'single'"),
-        ({"sharing": "hard", "objective": "esm3"}, "Input should be 'ctr_cvr', 'esmm' or 'esm2'"),
+        ({"ema_decay": 1}, "ema_decay\n  Input should be less than 1"),
+        ({"objective": {"kind": "esm2", "weights": {"cvr": 1}}}, r"weights.cvr\n  Extra inputs are not permitted"),
+        ({"objective": {"kind": "esmm", "weights": {"ctavr": 1}}}, r"weights.ctavr\n  Extra inputs are not permitted"),
+        ({"objective": {"kind": "esm3"}}, "Input tag 'esm3' .* 'ctr_cvr', 'esmm', 'esm2'"),
+        ({"sharing": {"kind": "soft"}}, "Input tag 'soft' .* 'single', 'hard', 'moe', 'mmoe', 'cgc'"),
+        ({"sharing": {"kind": "mvke_single", "virtual_kernels": 2}}, "Input tag 'mvke_single'"),
+        ({"sharing": {"kind": "hard"}}, "give bottom_hidden, tower_hidden or both"),
+        ({"sharing": {"kind": "single", "hidden": []}}, "hidden\n  List should have at least 1 item"),
+        ({"sharing": {"kind": "hard", "bottom_hidden": [0]}}, "Input should be greater than 0"),
+        ({"negatives": 3}, "negatives\n  Extra inputs are not permitted"),
     ],
 )
-def test_what_cannot_be_says_what_to_change(axes, message):
+def test_what_cannot_be_says_what_to_change(axes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        declared(**axes)
+        declared(**{"sharing": {"kind": "hard", "bottom_hidden": [6]}, **axes})

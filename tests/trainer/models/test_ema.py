@@ -1,4 +1,4 @@
-"""The mean of the network's weights, by which a ranker predicts."""
+"""The moving average of the network's weights, by which a ranker predicts."""
 
 import torch
 from torch import Tensor, nn
@@ -7,9 +7,9 @@ from conf.load import load_model, load_settings
 from conf.settings.model_file import Optimiser
 from conf.settings.run_file import Feature
 from trainer.data.batch import Batch
-from trainer.data.reader import Waiting
+from trainer.data.waiting import Waiting
 from trainer.models.ranker import Ranker
-from trainer.objectives.objective import apart
+from trainer.objectives.objective import one_step_per_head
 from trainer.objectives.ranking import CTR
 from trainer.parts.cross import Cross
 from trainer.parts.embedding import Embedding
@@ -46,20 +46,20 @@ def batch() -> Batch:
     return Batch(torch.tensor([[3, 2]]), {}, {}, torch.zeros(1, 0))
 
 
-def test_the_mean_of_the_weights_predicts_and_the_weights_learn():
+def test_the_average_predicts_and_the_weights_themselves_are_trained():
     model = ranker(ema_decay=0.75)
     for weight in (2.0, 4.0, 0.0):
         with torch.no_grad():
             model.network.weight.fill_(weight)
         model.after_step()
-    # the mean starts as the first weight: 2; then 0.75 * 2 + 0.25 * 4 = 2.5; then 0.75 * 2.5 + 0.25 * 0 = 1.875
+    # the average starts as the first weight: 2; then 0.75 * 2 + 0.25 * 4 = 2.5; then 0.75 * 2.5 + 0.25 * 0 = 1.875
     assert model.eval().logits(batch(), ["ctr"])["ctr"].item() == 1.875 * 6
     assert model.train().logits(batch(), ["ctr"])["ctr"].item() == 0
 
 
-def test_tables_are_not_averaged_and_the_mean_is_not_trained():
+def test_tables_are_not_averaged_and_the_average_is_not_trained():
     model = ranker(ema_decay=0.75)
-    assert [name for name, _ in model.named_parameters() if name.startswith("mean")] == ["mean.module.weight"]
+    assert [name for name, _ in model.named_parameters() if name.startswith("ema")] == ["ema.module.weight"]
     adam = StepOptimiser(model, ["ctr"], Optimiser())
     model.logits(batch(), ["ctr"])["ctr"].sum().backward()
     adam.step("ctr")
@@ -71,12 +71,12 @@ def test_without_averaging_the_last_weights_predict():
     with torch.no_grad():
         model.network.weight.fill_(3.0)
     model.after_step()
-    assert model.mean is None
+    assert model.ema is None
     assert model.eval().logits(batch(), ["ctr"])["ctr"].item() == 18
 
 
-def test_the_mean_goes_under_the_masks_too():
-    """Without its inputs CTR says the same of every row; CVR has them still."""
+def test_the_average_is_masked_too():
+    """CTR's mask hides all inputs, so its rows are all alike; CVR still sees them."""
     snet = SparseSharing([6, 4, 1], ("ctr", "cvr"), seed=0, masks=None)
     snet.masks.ctr_layer0.zero_()
     shared = Embedding(FEATURES, SIZES, 2, seed=0, name="shared")
@@ -86,23 +86,16 @@ def test_the_mean_goes_under_the_masks_too():
     assert logits["cvr"][0] != logits["cvr"][1]
 
 
-def test_every_batch_of_a_pass_counts_in_the_mean():
+def test_the_average_is_updated_after_every_step():
     model = ranker(ema_decay=0.75)
     ones = {"click": torch.ones(5), "click_defined": torch.ones(5)}
     rows = Batch(torch.tensor([[3, 2]] * 5), ones, {}, torch.zeros(5, 0))
-    steps = apart((CTR,)).steps
+    steps = one_step_per_head((CTR,)).steps
     adam = StepOptimiser(model, ["ctr"], Optimiser())
     train_pass(model, adam, [rows], steps, 2, torch.device("cpu"), Waiting(), torch.Generator())
-    assert model.mean.n_averaged == 3
+    assert model.ema.n_averaged == 3
 
 
-def test_masks_are_found_without_it_so_that_models_which_add_it_share_their_masks():
+def test_masks_are_found_without_the_average_so_that_models_that_add_one_share_them():
     plain = load_model("sparse_weight")
     assert Pruning(load_settings("conf/demo.toml"), plain.model_copy(update={"ema_decay": 0.9})).plain == plain
-
-
-def test_a_model_is_known_by_it_only_when_it_has_it():
-    """So that models that were trained before there was this choice are still those of their files."""
-    plain = load_model("hard")
-    assert "ema_decay" not in plain.model_dump()
-    assert plain.model_copy(update={"ema_decay": 0.9}).model_dump() == {**plain.model_dump(), "ema_decay": 0.9}

@@ -1,4 +1,4 @@
-"""Tags drawn for the users of a batch, as rows that nothing came of."""
+"""Randomly sampled tags as negatives for the users of a batch (MVKE section 5.1, step 2)."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from trainer.daily.train import train
 from trainer.data.batch import Batch
 from trainer.models.build import build
 from trainer.models.tagger import Tagger
-from trainer.objectives.tagging import tagging_heads
+from trainer.objectives.build import objective_of
 from trainer.pruning.rounds import Pruning
 
 SETTINGS = load_settings("conf/demo.toml")
@@ -22,7 +22,7 @@ HEADS = ("interest", "intention")
 
 
 def tagger(negatives: float, tags: int = 9, name: str = "mvke") -> Tagger:
-    """With random tables, and so many ids of tags, the two reserved ones counted."""
+    """With random tables; tags: the number of tag ids, including the two reserved ones."""
     sizes = {feature.name: 9 + len(feature.boundaries) for feature in SETTINGS.features} | {"tag": tags}
     built = build(load_model(name).model_copy(update={"negatives": negatives}), SETTINGS, sizes)
     with torch.no_grad():
@@ -43,8 +43,8 @@ def auxiliary_loss(model: Tagger, rows: Batch, heads: tuple[str, ...] = ("intere
 
 @pytest.mark.parametrize("name", ["mvke", "two_tower", "two_tower_hard"])
 @pytest.mark.parametrize("heads", [("interest",), HEADS])
-def test_it_is_the_loss_of_rows_with_each_tag_alone_and_label_0(name, heads):
-    """7 tags are known: all are drawn. The reference goes through the logits of such rows, one tag after the other."""
+def test_it_is_the_loss_of_rows_with_a_single_tag_and_label_0(name, heads):
+    """7 tags are known, so all are sampled. The reference takes the logits of such rows, tag by tag."""
     model, rows = tagger(2.5, name=name), batch()
     losses = []
     for head in heads:
@@ -57,32 +57,32 @@ def test_it_is_the_loss_of_rows_with_each_tag_alone_and_label_0(name, heads):
     torch.testing.assert_close(auxiliary_loss(model, rows, heads), wanted)
 
 
-def test_of_many_tags_some_are_drawn_each_as_often_as_any_other(monkeypatch):
+def test_of_many_tags_a_batch_samples_64_and_each_as_often_as_any_other(monkeypatch):
     """200 known tags, 64 a batch: in 500 batches 160 times each, with a standard deviation of 10."""
-    model, drawn = tagger(1.0, tags=202), []
-    monkeypatch.setattr(model, "all_pairs", lambda users, tags, head: drawn.append(tags) or torch.zeros(1, 1))
+    model, sampled = tagger(1.0, tags=202), []
+    monkeypatch.setattr(model, "all_pairs", lambda users, tags, head: sampled.append(tags) or torch.zeros(1, 1))
     random = torch.Generator().manual_seed(0)
     for _ in range(500):
         model.auxiliary_loss(batch(), ("interest",), random)
-    assert all(len(set(tags.tolist())) == 64 for tags in drawn)
-    counts = torch.bincount(torch.cat(drawn), minlength=202)
+    assert all(len(set(tags.tolist())) == 64 for tags in sampled)
+    counts = torch.bincount(torch.cat(sampled), minlength=202)
     assert counts[:2].sum() == 0
     assert counts[2:].tolist() == pytest.approx([160] * 200, abs=45)
 
 
-def test_what_is_drawn_depends_on_the_seed_alone():
+def test_the_sample_depends_on_the_seed_alone():
     model = tagger(1.0, tags=202)
     assert auxiliary_loss(model, batch()) == auxiliary_loss(model, batch())
     assert auxiliary_loss(model, batch()) != auxiliary_loss(model, batch(), seed=1)
 
 
-def test_nothing_is_drawn_without_it_or_while_no_tag_is_known():
+def test_without_negatives_or_known_tags_there_is_no_auxiliary_loss():
     assert auxiliary_loss(tagger(0.0), batch()) == 0
     assert auxiliary_loss(tagger(3.0, tags=2), batch()) == 0
 
 
-def test_a_day_is_learnt_with_what_is_drawn_and_the_same_every_time(settings):
-    """Tags that nobody was shown score low; and a second run of the day gives the same bits."""
+def test_negatives_lower_the_scores_of_tags_that_nobody_was_shown_and_repeat_to_the_bit(settings):
+    """A second run of the day gives the same bits."""
     frame = sample_rows(settings, START, 1200)
     tags = [column for column in frame if column.startswith("f_tag")]
     shown = frame[(frame[tags] < 4).all(axis=1)]
@@ -92,8 +92,8 @@ def test_a_day_is_learnt_with_what_is_drawn_and_the_same_every_time(settings):
     for name in ("mvke", "mvke_negatives"):
         run = open_run(settings, "tagger", name)
         train(run, START)
-        before, model = bits(run.paths.model("tagger", name, START)), run.restored(START)
-        last = model.of("interest").tag_embedding.sizes["tag"]
+        before, model = bits(run.paths.model("tagger", name, START)), run.load_model(START)
+        last = model.towers_of("interest").tag_embedding.sizes["tag"]
         assert last > 5
         pairs = model.all_pairs(of_users.long(), torch.arange(2, last), "interest").mean(0).tolist()
         mean[name] = (sum(pairs[:2]) / 2, sum(pairs[2:]) / (last - 4))
@@ -103,18 +103,12 @@ def test_a_day_is_learnt_with_what_is_drawn_and_the_same_every_time(settings):
     assert seen_negatives - unseen_negatives > seen - unseen + 0.2
 
 
-def test_masks_are_found_with_what_is_negatives(settings):
+def test_masks_are_found_with_the_negatives(settings):
     publish_days(settings, 3, rows=300)
     sparse = load_model("two_tower_sparse")
-    interest = tagging_heads(sparse, settings)[0]
+    interest = objective_of(sparse, settings).heads[0]
     masks = [
         list(Pruning(settings, model).rounds(interest))[-1].mask.layers["layer0"]
         for model in (sparse, sparse.model_copy(update={"negatives": 3.0}))
     ]
     assert not torch.equal(*masks)
-
-
-def test_a_model_is_known_by_it_only_when_it_has_it():
-    """So that models that were trained before there was this choice are still those of their files."""
-    assert "negatives" not in load_model("mvke").model_dump()
-    assert load_model("mvke_negatives").model_dump()["negatives"] > 0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from conf.load import load_model, load_settings
-from conf.settings.model_file import TaskSettings
+from conf.settings.objective import Esm2Weights, TaskLoss
 from etl.contract import label_columns
 from tests.lakes.samples import publish_days, sizes
 from trainer.daily.open import open_run
@@ -16,7 +16,7 @@ from trainer.evaluation.predict import metrics_by_task, predict
 from trainer.objectives import chain
 from trainer.objectives.build import objective_of
 from trainer.objectives.losses import cross_entropy_of_log, log_complement
-from trainer.objectives.objective import apart
+from trainer.objectives.objective import one_step_per_head
 from trainer.objectives.ranking import CTR
 from trainer.objectives.task import Task
 from trainer.training.step_batches import step_batches
@@ -139,9 +139,9 @@ def test_losses_over_all_impressions_by_hand():
 
 
 def test_each_loss_over_all_impressions_has_its_weight():
-    model = load_model("esm2").model_copy(
-        update={"tasks": {"ctr": TaskSettings(weight=3.0), "ctavr": TaskSettings(weight=5.0)}}
-    )
+    esm2 = load_model("esm2")
+    weighted = esm2.objective.model_copy(update={"weights": Esm2Weights(ctr=3.0, ctavr=5.0)})
+    model = esm2.model_copy(update={"objective": weighted})
     (step,) = objective_of(model, load_settings("conf/demo.toml")).steps
     of_three = -(2 * math.log(0.75) + math.log(0.25)) / 3
     assert step.loss({head: torch.zeros(4) for head in HEADS}, CHAIN).item() == pytest.approx(
@@ -161,9 +161,9 @@ CVR = Task("cvr", "conversion", "converted", "mse", False)
 def test_a_row_weighs_more_the_less_of_it_was_watched():
     # weights 1 + 2 * (1 - label) = 1 and 2.9; cross entropy at p = 1/2 is ln 2 whatever the label
     rows = batch(conversion=[1.0, 0.05], conversion_defined=[1, 1])
-    (step,) = apart([CVR], {"cvr": TaskSettings(conflict=2.0)}).steps
+    (step,) = one_step_per_head([CVR], {"cvr": TaskLoss(conflict=2.0)}).steps
     assert step.loss({"cvr": torch.zeros(2)}, rows).item() == pytest.approx((1 + 2.9) / 2 * LN2, rel=1e-6)
-    (step,) = apart([CVR], {"cvr": TaskSettings(conflict=2.0, weight=3.0)}).steps
+    (step,) = one_step_per_head([CVR], {"cvr": TaskLoss(conflict=2.0, weight=3.0)}).steps
     assert step.loss({"cvr": torch.zeros(2)}, rows).item() == pytest.approx(3 * (1 + 2.9) / 2 * LN2, rel=1e-6)
 
 
@@ -173,7 +173,7 @@ def test_oversampling_repeats_positive_rows_and_nothing_else():
         conversion_defined=[1, 0, 1, 1],
     )  # fmt: skip
     os = Task("cvr", "converted", "converted", "auc", True)
-    of = apart([CTR, os], {"cvr": TaskSettings(oversample=3)})
+    of = one_step_per_head([CTR, os], {"cvr": TaskLoss(oversample=3)})
     assert of.steps[1].rows(rows).tolist() == [0, 0, 0, 2, 3, 3, 3]
     assert of.steps[0].rows(rows).tolist() == [True] * 4
     learnt = {step.name: found.labels["conversion"].tolist() for step, found in step_batches([rows], of.steps, 10)}
@@ -186,7 +186,7 @@ def test_cvr_is_judged_on_clicked_rows_and_a_day_is_judged_by_itself(settings):
     model = run.build(sizes(second))
 
     def judged(day):
-        return predict(model, run.objective, run.paths.samples(day), settings.features, run.device)
+        return predict(model, run.objective, run.paths.samples(day), run.layout, run.device)
 
     alone = judged(second)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}

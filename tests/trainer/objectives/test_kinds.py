@@ -8,7 +8,7 @@ import torch
 
 from conf.errors import InputError
 from conf.load import MODELS, load_model, load_settings, model_for
-from conf.settings.model_file import TaskSettings
+from conf.settings.objective import TaskLoss
 from tests.lakes.samples import publish_days, sizes
 from tests.lakes.settings import START, make_settings
 from trainer import compare_models, generate_masks, train_day
@@ -70,15 +70,17 @@ def test_a_step_of_one_task_moves_no_weight_that_its_mask_leaves_out(settings):
         assert out.any() and not moments[out].any() and moments[~out].any()
 
 
-@pytest.mark.parametrize(("listed", "said"), [(["like"], r"now: like\), or take"), ([], r"now: none\), or take")])
-def test_a_kind_that_the_run_file_does_not_list_is_refused_at_once(tmp_path, monkeypatch, listed, said):
+@pytest.mark.parametrize(("listed", "now"), [(["like"], r"now: like\), or remove"), ([], r"now: none\), or remove")])
+def test_a_kind_that_the_run_file_does_not_list_is_refused_at_once(tmp_path, monkeypatch, listed, now):
     settings = make_settings(tmp_path, monkeypatch, labels={"kinds": listed})
     missing = "follow" if "like" in listed else "like"
-    with pytest.raises(InputError, match=rf"\[tasks\] {missing}: the run file lists no such kind.*{said}") as caught:
+    with pytest.raises(
+        InputError, match=rf"task {missing}: the run file lists no such kind of action.*{now}"
+    ) as caught:
         open_run(settings, "ranker", "sparse_more_tasks")
     assert str(MODELS / "sparse_more_tasks.toml") in str(caught.value) and "\n" not in str(caught.value)
     monkeypatch.setenv("SPARSETAG_RANKER__MODEL", "sparse_more_tasks")
-    with pytest.raises(InputError, match=rf"\[tasks\] {missing}"):
+    with pytest.raises(InputError, match=rf"task {missing}: the run file lists no such kind"):
         load_settings("conf/demo.toml")
     assert model_for(settings, "sparse_weight").family == "ranker"
 
@@ -96,7 +98,7 @@ def test_every_command_refuses_a_kind_that_is_not_listed_before_it_looks_at_samp
     monkeypatch.setenv("SPARSETAG_LABELS__KINDS", "[]")
     module, *arguments = command
     monkeypatch.setattr(sys, "argv", [*arguments, "sparse_more_tasks", "--config", "conf/demo.toml"])
-    with pytest.raises(InputError, match=r"\[tasks\] like: the run file lists no such kind"):
+    with pytest.raises(InputError, match=r"task like: the run file lists no such kind"):
         module.main()
 
 
@@ -105,7 +107,7 @@ def test_samples_built_before_a_kind_was_listed_are_refused(tmp_path):
     (day,) = publish_days(before, 1, rows=100)
     settings = make_settings(tmp_path, labels={"kinds": ["like", "follow"]})
     run = open_run(settings, "ranker", "single")
-    model = run.model.model_copy(update={"tasks": MORE.tasks})
+    model = run.model.model_copy(update={"objective": MORE.objective})
     with pytest.raises(InputError, match="column action_follow is missing"):
         train(replace(run, model=model, objective=objective_of(model, settings)), day)
     train(run, day)  # which needs no such column
@@ -114,21 +116,24 @@ def test_samples_built_before_a_kind_was_listed_are_refused(tmp_path):
 @pytest.mark.parametrize("sharing", ["single", "hard", "sparse_weight"])
 @pytest.mark.parametrize("kind", ["apply", "keys", "shared"])
 def test_a_kind_whose_name_modules_use_is_refused(settings, sharing, kind):
-    model = load_model(sharing).model_copy(update={"tasks": {kind: TaskSettings()}})
-    with pytest.raises(InputError, match=rf"\[tasks\] {kind}: PyTorch's modules use that name"):
-        build(model, settings, sizes(START))
+    model = load_model(sharing)
+    tasks = model.objective.model_copy(update={"tasks": {kind: TaskLoss()}})
+    with pytest.raises(InputError, match=rf"task {kind}: PyTorch modules use that name themselves"):
+        build(model.model_copy(update={"objective": tasks}), settings, sizes(START))
 
 
 @pytest.mark.parametrize(
-    ("kinds", "said"), [('["like", "like"]', "names one twice"), ('["cvr"]', "'cvr' has a meaning")]
+    ("kinds", "message"), [('["like", "like"]', "names one twice"), ('["cvr"]', "'cvr' has a meaning")]
 )
-def test_kinds_are_names_of_their_own(monkeypatch, kinds, said):
+def test_kinds_are_names_of_their_own(monkeypatch, kinds, message):
     monkeypatch.setenv("SPARSETAG_LABELS__KINDS", kinds)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         load_settings("conf/demo.toml")
 
 
 def test_a_crossed_number_is_refused(settings):
     crossed = [f.model_copy(update={"cross": True}) if f.kind == "numeric" else f for f in settings.features]
-    with pytest.raises(InputError, match=r"esm2_tanh.toml: numeric = 'tanh'.*feature 'duration_s' in the cross"):
+    with pytest.raises(
+        InputError, match=r"esm2_tanh.toml: \[embedding\] numeric = 'tanh', but feature 'duration_s'.*is crossed"
+    ):
         model_for(settings.model_copy(update={"features": crossed}), "esm2_tanh")

@@ -10,8 +10,16 @@ KINDS = {"moe": (3, 0, False), "mmoe": (3, 0, True), "cgc": (2, 1, True)}
 
 
 def network(kind, layers=1, seed=0):
-    shared, own, gate_a_head = KINDS[kind]
-    net = Experts([5, 4, 3, 1], layers, HEADS, shared, own, gate_a_head, seed)
+    shared, own, gate_per_head = KINDS[kind]
+    net = Experts(
+        [5, 4, 3, 1],
+        expert_layers=layers,
+        heads=HEADS,
+        shared=shared,
+        own=own,
+        gate_per_head=gate_per_head,
+        seed=seed,
+    )
     random = torch.Generator().manual_seed(1)
     for name, parameter in net.named_parameters():
         if "bias" in name:  # zero at the start, so that nothing would be seen of them

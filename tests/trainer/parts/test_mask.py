@@ -3,7 +3,8 @@ import torch
 
 from conf.errors import InputError
 from trainer.parts.mask import Mask, identity
-from trainer.pruning.prune import overlap, prune_neurons, prune_weights
+from trainer.pruning.overlap import overlap
+from trainer.pruning.prune import prune_neurons, prune_weights
 from trainer.pruning.store import check_architecture
 
 

@@ -13,7 +13,8 @@ from conf.load import load_model, load_settings
 from conf.settings.model_file import TaggerModel
 from etl.contract import columns_of
 from trainer.data.batch import Batch
-from trainer.models.tagger import Tagger, build
+from trainer.data.layout import Layout
+from trainer.models.tagger import Tagger, build_tagger
 from trainer.parts.mvke import ProductGate, VirtualKernelExperts, VirtualKernelGate
 from trainer.parts.two_tower import CosineScore
 from trainer.seeding import generator
@@ -28,10 +29,10 @@ def put(parameter: nn.Parameter, values: object) -> None:
 
 
 def tagger(**changes: object) -> Tagger:
-    settings = load_settings(DEMO)
+    layout = Layout.of(load_settings(DEMO).features)
     model = load_model("mvke")
     assert isinstance(model, TaggerModel)
-    return build(model.model_copy(update=changes), settings, SIZES, seed=3)
+    return build_tagger(model.model_copy(update=changes), layout, layout.feature("tag"), SIZES, seed=3)
 
 
 def rows(tags: list[list[int]]) -> Batch:
@@ -63,7 +64,7 @@ def test_a_field_adds_its_vector_to_what_is_embedded_in_it() -> None:
 
 
 def test_two_experts_one_field_by_hand() -> None:
-    """eq. 4 to 7 and 2, one field of value 2: the attention over a single field is 1.
+    """MVKE eq. 4 to 7 and 2, one field of value 2: the attention over a single field is 1.
 
     expert 1: V = leaky(1 * 2) = 2, upper layer [3, 0] * 2 + [0, 4] = (6, 4)
     expert 2: V = leaky(-1 * 2 + 1) = -0.01, upper layer [100, 0] * -0.01 + [1, -3] = (0, -3)
@@ -95,7 +96,7 @@ def test_two_experts_one_field_by_hand() -> None:
 
 
 def test_attention_over_two_fields_by_hand() -> None:
-    """eq. 5 with d_K = 4: Q = leaky(-100, 0, 0, 0) = (-1, 0, 0, 0), K = leaky(-200 ln 2 * field, 0, 0, 0), that is
+    """MVKE eq. 5 with d_K = 4: Q = leaky(-100, 0, 0, 0) = (-1, 0, 0, 0), K = leaky(-200 ln 2 * field, 0, 0, 0), that is
     (-2 ln 2 * field, 0, 0, 0), so QK / sqrt(4) = ln 2 and 2 ln 2: queries and keys below zero still tell fields apart.
 
     The softmax is 1/3 and 2/3; V = 3 * field = 3 and 6; C = 5. The other expert, left as drawn, is not asked.
@@ -163,20 +164,20 @@ def test_a_task_uses_its_own_experts_and_no_other() -> None:
     for task, used in (("interest", {0, 1, 2}), ("intention", {1, 2, 3, 4})):
         model = tagger()
         model.logits(batch, [task])[task].sum().backward()
-        experts = model.of(task).user_tower.experts
+        experts = model.towers_of(task).user_tower.experts
         for parameter in (experts.kernels, *experts.upper.parameters(), experts.value.weight):
             assert parameter.grad is not None
             learning = parameter.grad.flatten(1).abs().sum(1).nonzero().flatten().tolist()
             assert set(learning) == used
         other = ({"interest", "intention"} - {task}).pop()
-        assert all(p.grad is None for p in model.of("interest").user_tower.gates[other].parameters())
+        assert all(p.grad is None for p in model.towers_of("interest").user_tower.gates[other].parameters())
 
 
 def test_gate_weights_sum_to_one_over_the_experts_of_the_task_and_are_zero_elsewhere() -> None:
     model = tagger()
     put(
-        model.of("interest").tag_embedding.table,
-        torch.randn(model.of("interest").tag_embedding.table.shape, generator=generator(0, "tags")),
+        model.towers_of("interest").tag_embedding.table,
+        torch.randn(model.towers_of("interest").tag_embedding.table.shape, generator=generator(0, "tags")),
     )
     weights = model.gate_weights([2, 3, 7])
     assert list(weights) == ["interest", "intention"]
@@ -211,7 +212,7 @@ def test_the_learned_scale_multiplies_the_cosine() -> None:
     torch.testing.assert_close(
         learned.logits(batch, ["interest"])["interest"], one.logits(batch, ["interest"])["interest"]
     )
-    put(learned.of("interest").score.log_scale, torch.log(torch.tensor(3.0)))
+    put(learned.towers_of("interest").score.log_scale, torch.log(torch.tensor(3.0)))
     torch.testing.assert_close(
         learned.logits(batch, ["interest"])["interest"], 3 * one.logits(batch, ["interest"])["interest"]
     )

@@ -17,10 +17,12 @@ from tests.lakes.settings import START
 from trainer.daily.open import open_run
 from trainer.daily.train import train
 from trainer.data.batch import Batch
+from trainer.data.layout import Layout
 from trainer.data.reader import read
 from trainer.evaluation.predict import predict
 from trainer.models.build import mask_shapes
-from trainer.models.ranker import build, network_width
+from trainer.models.build import ranker as build_ranker
+from trainer.models.ranker import input_width
 from trainer.parts.numbers import Numbers
 from trainer.pruning import store as mask_store
 from trainer.pruning.generation import generate
@@ -63,7 +65,7 @@ def test_without_mean_and_deviation_nothing_is_learnt_unnoticed():
 def tanh(settings):
     model = load_model("esm2_tanh")
     assert isinstance(model, RankerModel)
-    ranker = build(model, settings, sizes(START), seed=0)
+    ranker = build_ranker(model, settings, sizes(START))
     ranker.scale({"duration_s": {"mean": 60.0, "std": 30.0}})
     return ranker.eval()
 
@@ -73,7 +75,7 @@ def test_the_number_takes_the_place_of_the_buckets_embedding(settings, tanh):
     embedded = sum(size for name, size in known.items() if name != "duration_s")
     assert tanh.embeddings["shared"].table.shape == (embedded, 16)
     # 9 embedded features, the 10 pairs of the 5 crossed ones, each of 16; and one number
-    assert network_width(model, settings) == (9 + 10) * 16 + 1
+    assert input_width(model, Layout.of(settings.features)) == (9 + 10) * 16 + 1
     ids = torch.ones(3, 12, dtype=torch.int64)  # the tag has three columns
     batch = Batch(ids, {}, {}, torch.tensor([[60.0], [90.0], [NAN]]))
     logits = tanh.logits(batch, ["ctr"])["ctr"]
@@ -95,14 +97,14 @@ def test_a_row_arrives_with_its_own_number(settings):
     (day,) = publish_days(settings, 1, rows=900)
     expected = sample_rows(settings, day, 900).set_index("impression_id")["v_duration_s"]
     assert expected.isna().any()
-    folder = Paths(settings.lake.root).samples(day)
-    for batch in read(folder, settings.features, keys=["impression_id"], values=["v_duration_s"], shuffle_seed=5):
+    folder, layout = Paths(settings.lake.root).samples(day), Layout.of(settings.features)
+    for batch in read(folder, layout, keys=["impression_id"], values=["v_duration_s"], shuffle_seed=5):
         own = torch.tensor(expected.loc[batch.keys["impression_id"]].to_numpy(), dtype=torch.float32).unsqueeze(1)
         torch.testing.assert_close(batch.values, own, equal_nan=True, rtol=0, atol=0)
         torch.testing.assert_close(batch.rows(batch.ids[:, 0] > 9).values, own[batch.ids[:, 0] > 9], equal_nan=True)
-    assert next(iter(read(folder, settings.features))).values.shape == (400, 0)
+    assert next(iter(read(folder, layout))).values.shape == (400, 0)
     with pytest.raises(InputError, match="column v_price is missing"):
-        list(read(folder, settings.features, values=["v_price"]))
+        list(read(folder, layout, values=["v_price"]))
 
 
 def test_every_day_reads_numbers_by_the_mean_and_deviation_of_the_first(settings):
@@ -115,8 +117,8 @@ def test_every_day_reads_numbers_by_the_mean_and_deviation_of_the_first(settings
         kept = run.load(day).weights
         assert kept["numbers.mean"].item() == pytest.approx(told[0]["mean"])
         assert kept["numbers.std"].item() == pytest.approx(told[0]["std"])
-    model, folder = run.restored(days[1]), run.paths.samples(days[2])
-    predictions = predict(model, run.objective, folder, settings.features, run.device)
+    model, folder = run.load_model(days[1]), run.paths.samples(days[2])
+    predictions = predict(model, run.objective, folder, run.layout, run.device)
     published = run.load(days[2]).manifest["metrics"]
     assert len(predictions) == 4 * 600 and published["ctr"]["auc"] > 0.5
 
@@ -127,13 +129,16 @@ def test_samples_that_tell_no_mean_are_refused(settings):
     manifest = json.loads(place.read_text())
     del manifest["values"]
     place.write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match=r"dt=2026-01-01: its manifest lacks the mean.*--force"):
+    with pytest.raises(InputError, match=r"dt=2026-01-01: the manifest lacks the mean.*--force"):
         train(open_run(settings, "ranker", "esm2_tanh"), day)
 
 
 def test_masks_cover_the_number_too(settings):
     publish_days(settings, 3, rows=400)
-    model = load_model("sparse_weight").model_copy(update={"numeric": "tanh", "masks": "tanh"})
+    plain = load_model("sparse_weight")
+    tanh = plain.embedding.model_copy(update={"numeric": "tanh"})
+    own_masks = plain.sharing.model_copy(update={"masks": "tanh"})
+    model = plain.model_copy(update={"embedding": tanh, "sharing": own_masks})
     generate(settings, model, "sparse_weight")
     masks = mask_store.load_for(settings, model)
     assert mask_shapes(model, settings)["layer0"] == [128, 19 * 16 + 1] == list(masks["ctr"].layers["layer0"].shape)

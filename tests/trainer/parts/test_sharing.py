@@ -66,7 +66,7 @@ def test_forward_leaves_the_parameters_alone():
 
 def test_masks_cover_weight_matrices_and_nothing_else():
     net = snet()
-    masked = set(net.masks_of("ctr"))
+    masked = set(net.mask_of("ctr"))
     assert masked == set(WIDTHS)
     assert {n: tuple(w.shape) for n, w in net.net.weights.items()} == WIDTHS
 

@@ -1,16 +1,25 @@
-"""Taggers: the set of user towers, each of which learns, is saved and scores as it is said to; masks over them."""
+"""Taggers: a model file can say exactly these user towers, and each of them works; masks over them."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from conf.load import load_model, load_settings
-from conf.settings.model_file import Model, TaggerModel
+from conf.settings.model_file import TaggerModel
 from tests.lakes.samples import publish_days, sizes
 from tests.lakes.settings import START
-from tests.trainer.models.test_combinations import masks_of, random_batch, steps_saves_and_loads
+from tests.trainer.models.combination import (
+    MODEL_FILE,
+    NETWORKS,
+    is_allowed,
+    masks_of,
+    random_batch,
+    steps_saves_and_loads,
+)
+from tests.trainer.models.test_combinations import EXAMPLES, KEYS, subsets
 from trainer.daily.open import open_run
 from trainer.daily.train import train
 from trainer.models.build import build
@@ -19,90 +28,96 @@ from trainer.pruning import store as mask_store
 from trainer.pruning.generation import generate
 
 TASKS = ("interest", "intention")
-NETWORKS = {
-    "single": {},
-    "hard": {"shared_layers": 1},
-    "moe": {"shared_layers": 1, "experts": 2},
-    "mmoe": {"shared_layers": 1, "experts": 2},
-    "cgc": {"shared_layers": 1, "experts": 2, "own_experts": 1},
-    "sparse_weight": {},
-    "sparse_neuron": {},
-    "assigned": {"assignment": {"interest": [1, 2], "intention": [2, 3]}},
+KERNELS = {"virtual_kernels": 3, "attention_dim": 5, "hidden": [6]}
+EXPERTS: dict[str, dict[str, Any]] = {
+    "mvke": {**KERNELS, "assignment": {"interest": [1, 2], "intention": [2, 3]}},
+    "mvke_single": KERNELS,
+    "mvke_sparse": KERNELS,
 }
-KERNELS, INTERACTIONS, ATTENTIONS, GATES = (0, 3), ("none", "fm"), ("plain", "residual"), ("projected", "product")
-ALL = list(product(NETWORKS, KERNELS, INTERACTIONS, ATTENTIONS, GATES))
-OF_MVKE = ("single", "assigned", "sparse_weight")
-ALLOWED = [
-    (sharing, kernels, interaction, attention, gate)
-    for sharing, kernels, interaction, attention, gate in ALL
-    if (sharing in OF_MVKE if kernels else sharing != "assigned" and (attention, gate) == ("plain", "projected"))
-]
+INTERACTIONS, ATTENTIONS, GATES = ("none", "fm"), ("plain", "residual"), ("projected", "product")
+ALL = list(product((*NETWORKS, *EXPERTS), INTERACTIONS, (None, *ATTENTIONS), (None, *GATES)))
+# attention and gate belong to virtual kernels
+ALLOWED = [c for c in ALL if (c[2] and c[3] if c[0] in EXPERTS else not (c[2] or c[3]))]
 
 
-def declared(**axes: object) -> TaggerModel:
-    small = {"embedding_dim": 4, "hidden": [6], "attention_dim": 5, "output_dim": 5}
-    return TypeAdapter(Model).validate_python({"family": "tagger", **small, **axes})
+def declared(sharing: dict[str, Any], **axes: Any) -> TaggerModel:
+    content = {"family": "tagger", "embedding": {"dim": 4}, "output_dim": 5, "sharing": sharing, **axes}
+    return MODEL_FILE.validate_python(content)
 
 
-def model_of(sharing: str, kernels: int, interaction: str, attention: str, gate: str) -> TaggerModel:
-    axes = {"virtual_kernels": kernels, "interaction": interaction, "attention": attention, "gate": gate}
-    return declared(sharing=sharing, **axes, **NETWORKS[sharing])
-
-
-def is_allowed(*combination: object) -> bool:
-    try:
-        model_of(*combination)
-    except ValidationError:
-        return False
-    return True
+def model_of(sharing: str, interaction: str, attention: str | None, gate: str | None) -> TaggerModel:
+    chosen = {key: value for key, value in (("attention", attention), ("gate", gate)) if value}
+    return declared({"kind": sharing, **(NETWORKS | EXPERTS)[sharing], **chosen}, interaction=interaction)
 
 
 def test_the_set_of_user_towers() -> None:
-    assert [combination for combination in ALL if is_allowed(*combination)] == ALLOWED
+    explicit = [c for c in ALL if bool(c[2]) == bool(c[3])]
+    assert [c for c in explicit if is_allowed(model_of, *c) and (c[2] or c[0] in NETWORKS)] == ALLOWED
     assert len(ALLOWED) == 7 * 2 + 3 * 2 * 2 * 2
 
 
+VKE_KEYS = {"hidden", "attention_dim", "attention", "gate"}
+TOWER_EXAMPLES: dict[str, Any] = EXAMPLES | {
+    "virtual_kernels": 3, "attention_dim": 5, "attention": "residual", "gate": "product",
+    "assignment": {"interest": [1], "intention": [1, 3]},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("axes", "message"),
+    ("kind", "needed", "optional"),
     [
-        ({"sharing": "hard", "virtual_kernels": 3}, "virtual_kernels goes with sharing = 'single', 'assigned' or"),
-        ({"sharing": "sparse_neuron", "virtual_kernels": 3}, "virtual_kernels goes with sharing"),
-        (
-            {"sharing": "assigned", "assignment": {"interest": [1], "intention": [1]}},
-            "sharing = 'assigned' needs virtual_kernels",
-        ),
-        ({"sharing": "assigned", "virtual_kernels": 3}, "assignment. goes with sharing = 'assigned'"),
-        ({"sharing": "single", "assignment": {"interest": [1]}, "virtual_kernels": 1}, "assignment. goes with sharing"),
-        (
-            {"sharing": "assigned", "virtual_kernels": 2, "assignment": {"interest": [1], "intention": [1, 3]}},
-            "intention = .1, 3.: name each VKE once, from 1 to virtual_kernels = 2",
-        ),
-        ({"sharing": "hard", "gate": "product"}, "attention and gate go with virtual_kernels"),
-        ({"sharing": "hard", "attention": "residual"}, "attention and gate go with virtual_kernels"),
-        (
-            {"sharing": "single", "virtual_kernels": 2, "gate": "product", "output_dim": 6},
-            "attention_dim = 5 must be output_dim = 6",
-        ),
-        ({"sharing": "hard", "hidden": []}, "only a VKE does without hidden layers"),
-        ({"sharing": "hard", "tasks": ["interest", "interest"]}, "name each once"),
-        ({"sharing": "moe", "experts": 2}, "needs shared_layers"),
+        *((kind, *keys) for kind, keys in KEYS.items()),
+        ("mvke", {"virtual_kernels", "assignment"}, VKE_KEYS),
+        ("mvke_single", {"virtual_kernels"}, VKE_KEYS),
+        ("mvke_sparse", {"virtual_kernels"}, VKE_KEYS | {"masks"}),
     ],
 )
-def test_other_user_towers_are_refused_by_name(axes: dict[str, object], message: str) -> None:
+def test_the_keys_of_sharing(kind: str, needed: set[str], optional: set[str]) -> None:
+    def sharing_with(keys: frozenset[str]) -> TaggerModel:
+        return declared({"kind": kind, **{key: TOWER_EXAMPLES[key] for key in keys}})
+
+    # a product needs as many numbers of attention as of output, which is not the default here
+    sets = [keys for keys in subsets(TOWER_EXAMPLES) if "gate" not in keys or "attention_dim" in keys]
+    assert [k for k in sets if is_allowed(sharing_with, k)] == [k for k in sets if needed <= k <= needed | optional]
+
+
+@pytest.mark.parametrize(
+    ("sharing", "axes", "message"),
+    [
+        ("mvke", {"assignment": {"interest": [1]}}, r"must name each of interest, intention, and nothing else"),
+        ("mvke", {"assignment": {"interest": [1], "intention": [1], "like": [2]}}, "and nothing else"),
+        (
+            "mvke",
+            {"virtual_kernels": 2, "assignment": {"interest": [1], "intention": [1, 3]}},
+            r"intention = \[1, 3\]: name each expert once, from 1 to virtual_kernels = 2",
+        ),
+        ("mvke", {"assignment": {"interest": [1, 1], "intention": [1]}}, r"interest = \[1, 1\]: name each expert once"),
+        ("mvke", {"assignment": {"interest": [], "intention": [1]}}, "List should have at least 1 item"),
+        ("mvke", {"assignment": {"interest": [0], "intention": [1]}}, "Input should be greater than 0"),
+        ("mvke_single", {"gate": "product", "attention_dim": 6}, "set attention_dim and output_dim = 5 to the same"),
+        ("mvke_single", {"virtual_kernels": 0}, "Input should be greater than or equal to 1"),
+    ],
+)
+def test_other_experts_are_refused_by_name(sharing: str, axes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        declared(**axes)
+        declared({"kind": sharing, **EXPERTS[sharing], **axes})
 
 
-@pytest.mark.parametrize("combination", ALLOWED, ids=lambda c: "-".join(map(str, c)))
+def test_tasks_are_named_once() -> None:
+    with pytest.raises(ValidationError, match="name each once"):
+        declared({"kind": "hard", "tower_hidden": [6]}, tasks=["interest", "interest"])
+
+
+@pytest.mark.parametrize("combination", ALLOWED, ids=lambda c: "-".join(filter(None, c)))
 def test_it_builds_steps_saves_loads_and_predicts_the_same_to_the_bit(combination, tmp_path) -> None:
     settings, model = load_settings("conf/demo.toml"), model_of(*combination)
     steps_saves_and_loads(model, settings, masks_of(model, settings), random_batch(settings), tmp_path)
 
 
-@pytest.mark.parametrize("sharing", [name for name in NETWORKS if name != "assigned"])
-def test_what_the_sharing_says_is_what_two_tasks_share(sharing: str) -> None:
-    """A loss of one task moves the other's prediction unless they share nothing."""
-    settings, model = load_settings("conf/demo.toml"), model_of(sharing, 0, "none", "plain", "projected")
+@pytest.mark.parametrize("sharing", NETWORKS)
+def test_two_tasks_share_parameters_unless_the_sharing_is_single(sharing: str) -> None:
+    """Parameters with a gradient from the losses of both tasks."""
+    settings, model = load_settings("conf/demo.toml"), model_of(sharing, "none", None, None)
     network, batch = build(model, settings, sizes(START)), random_batch(settings)
     network.logits(batch, ["interest"])["interest"].sum().backward()
     moved = {name for name, parameter in network.named_parameters() if parameter.grad is not None}
@@ -120,9 +135,9 @@ def test_pairs_of_fields_by_hand() -> None:
 
 def test_a_third_task_is_a_kind_of_action_after_a_click(settings, monkeypatch) -> None:
     monkeypatch.setenv("SPARSETAG_LABELS__KINDS", '["like"]')
-    model = declared(sharing="hard", shared_layers=1, tasks=["interest", "intention", "like"])
+    model = declared({"kind": "hard", "bottom_hidden": [6]}, tasks=["interest", "intention", "like"])
     assert model.heads == (*TASKS, "like")
-    assert model.kinds == ("like",)
+    assert model.action_kinds == ("like",)
     network = build(model, settings, sizes(START))
     assert set(network.logits(random_batch(settings), ["like"])) == {"like"}
 
@@ -140,7 +155,7 @@ def test_masks_of_a_user_tower_are_found_and_what_they_leave_out_stays_as_it_was
     run = open_run(settings, "tagger", name)
     initial = {n: w.detach().clone() for n, w in run.build(sizes(START)).maskable_weights().items()}
     train(run, START)
-    trained = run.restored(START).maskable_weights()
+    trained = run.load_model(START).maskable_weights()
     for layer, weight in trained.items():
         used = masks["interest"].layers[layer] | masks["intention"].layers[layer]
         assert torch.equal(weight[~used], initial[layer][~used])

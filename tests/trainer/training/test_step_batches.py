@@ -1,14 +1,14 @@
 import torch
 
-from conf.settings.model_file import TaskSettings
+from conf.settings.objective import TaskLoss
 from trainer.data.batch import Batch
-from trainer.objectives.objective import apart
+from trainer.objectives.objective import one_step_per_head
 from trainer.objectives.task import Task
 from trainer.training.step_batches import step_batches
 
 CTR = Task("ctr", "click", "click", "auc", True)
 CVR = Task("cvr", "conversion", "converted", "mse", False)
-STEPS = apart([CTR, CVR]).steps
+STEPS = one_step_per_head([CTR, CVR]).steps
 
 
 def rows(first, clicks):
@@ -40,19 +40,19 @@ def test_a_task_without_rows_gives_no_batch():
 
 
 def test_rows_without_a_known_value_where_one_is_needed_are_left_out():
-    tagged = Task("interest", "click", "click", "auc", True, needs_value=(0,))
-    (_, batch), *_ = step_batches([rows(0, [1, 1, 1, 1])], apart([tagged]).steps, 4)
+    tagged = Task("interest", "click", "click", "auc", True, known_columns=(0,))
+    (_, batch), *_ = step_batches([rows(0, [1, 1, 1, 1])], one_step_per_head([tagged]).steps, 4)
     assert batch.ids.flatten().tolist() == [2, 3]  # 0 is padding, 1 unseen
 
 
 def test_one_known_value_among_several_is_enough():
-    tagged = Task("interest", "click", "click", "auc", True, needs_value=(0, 1))
+    tagged = Task("interest", "click", "click", "auc", True, known_columns=(0, 1))
     some = rows(0, [1, 1, 1])
     ids = torch.tensor([[1, 5], [1, 0], [3, 1]])
     assert tagged.rows(Batch(ids, some.labels, {}, some.values)).tolist() == [True, False, True]
 
 
 def test_loss_is_the_mean_cross_entropy_times_the_weight():
-    (step,) = apart([CVR], {"cvr": TaskSettings(weight=2.0)}).steps
+    (step,) = one_step_per_head([CVR], {"cvr": TaskLoss(weight=2.0)}).steps
     loss = step.loss({"cvr": torch.zeros(2)}, rows(0, [1, 1]))  # p = 1/2, soft labels 1/2: entropy ln 2
     assert torch.isclose(loss, 2 * torch.tensor(2.0).log())
