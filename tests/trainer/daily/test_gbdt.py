@@ -147,7 +147,7 @@ def test_an_id_that_the_trees_never_saw_is_the_unseen_one():
 def test_what_trees_see_of_a_row_by_hand():
     inputs = TreeInputs.of(Layout.of([PRICE, TAG, AGE]), SIZES)
     assert inputs.names == ("f_tag_0", "f_tag_1", "f_age", "v_price")
-    assert inputs.features == ("tag", "tag", "age", "price") and columns.values == ("v_price",)
+    assert inputs.features == ("tag", "tag", "age", "price") and inputs.values == ("v_price",)
     ids = torch.tensor([[3, 8, 0, 4], [1, 9, 2, 5]])  # f_price, f_tag_0, f_tag_1, f_age
     seen = inputs.matrix(Batch(ids, {}, {}, torch.tensor([[2.5], [torch.nan]])))
     assert np.array_equal(seen, [[8, 0, 4, 2.5], [1, 2, 1, np.nan]], equal_nan=True)
