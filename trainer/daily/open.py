@@ -52,13 +52,13 @@ def open_tagger(settings: Settings, model_name: str | None = None) -> TaggerRun:
 
 
 def in_order_of_first_model(settings: Settings, name: str, model: Model) -> Settings:
-    """The settings with [[features]] in the order in which the run's first model, or before it its masks, has them.
+    """The settings with [[features]] in the order of the run's masks, or of its first model when it has none.
 
     Columns of weights and masks follow that order, so the order in the run file must not matter afterwards.
     """
     first = Paths(settings.lake.root).model(model.family, name, settings.training.start)
     masks = [store.folder(settings, model)] if needs_masks(model) else []
-    for target in (first, *masks):
+    for target in (*masks, first):  # masks that were replaced since then need a new first model
         if is_published(target):
             order = read_manifest(target, hint="train it again with --force")["feature_order"]
             return settings.model_copy(update={"features": list(Layout.of(settings.features).in_order(order).features)})
