@@ -1,4 +1,4 @@
-"""Algorithm 1, lines 1 to 10: nested rounds, the best one kept, resumable at any point."""
+"""LT4REC Algorithm 1, lines 1 to 10: nested rounds, the best one kept, resumable at any point."""
 
 import json
 import shutil
@@ -57,7 +57,7 @@ def test_rounds_are_nested_and_prune_their_share_of_mlp_weights_only(settings):
 
 
 def test_every_round_starts_from_the_same_initial_weights(settings):
-    """Line 6, re-initialise: with a learning rate of nearly nothing, all rounds prune what is small at the start."""
+    """LT4REC Algorithm 1, line 6: at a learning rate of almost zero, all rounds prune small initial weights."""
     publish_days(settings, 3, rows=300)
     tiny = MODEL.optimiser.model_copy(update={"learning_rate": 1e-12, "embedding_learning_rate": 1e-12})
     frozen = MODEL.model_copy(update={"optimiser": tiny})
@@ -93,7 +93,7 @@ def test_finished_rounds_are_not_trained_again(settings):
     assert [r.metric for r in Pruning(settings, MODEL).rounds(CTR)][1] == 0.123
 
 
-def test_rounds_of_other_samples_are_done_again(settings):
+def test_rounds_of_other_samples_are_repeated(settings):
     days = publish_days(settings, 3, rows=600)
     before = [r.metric for r in Pruning(settings, MODEL).rounds(CTR)]
     write_samples(settings, days[0], sample_rows(settings, days[0], 600, seed=9))
@@ -124,7 +124,7 @@ def test_a_model_without_masks_is_refused(settings):
     assert done.returncode == 2 and "no masks are used by hard" in done.stderr
 
 
-def test_masks_of_all_models_of_the_run_file_are_made(settings, monkeypatch):
+def test_every_masked_model_of_the_run_file_gets_masks(settings, monkeypatch):
     publish_days(settings, 3, rows=200)
     monkeypatch.setenv("SPARSETAG_RANKER__MODEL", "hard")
     monkeypatch.setenv("SPARSETAG_TAGGER__MODEL", "two_tower_sparse")

@@ -1,6 +1,6 @@
 """Numbers frozen in tests/golden: a change that is not about numbers must not move them.
 
-A change that is about numbers writes them anew: python -m tests.trainer.test_golden
+A change that is about numbers rewrites them: python -m tests.trainer.test_golden
 """
 
 import json

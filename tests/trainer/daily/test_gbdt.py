@@ -1,4 +1,4 @@
-"""Boosted trees as a ranker: figures by hand, no row of the day they predict, the same bytes, and in the comparison."""
+"""Boosted trees as a ranker: values by hand, out of sample, equal bytes, and compared like any model."""
 
 import json
 import shutil
@@ -73,27 +73,27 @@ def test_one_split_by_hand(feature):
     assert trees.importance() == {"ctr": {"age": 1.0, "price": 0.0} if "ages" in feature else {"price": 1.0, "age": 0}}
 
 
-def test_an_id_is_a_name_and_no_number():
+def test_ids_are_categories():
     # one split sets the middle one apart; mean .6, so from log(.6 / .4) by (.8 - .6) / .24 and (.2 - .6) / .24
     batch = rows_of([0.8, 0.2, 0.8], ages=[2, 3, 4])
     high, low = np.log(1.5) + 0.2 / 0.24, np.log(1.5) - 0.4 / 0.24
     assert logits(fitted(batch)[0], batch) == pytest.approx([high, low, high])
 
 
-def test_a_share_watched_is_learnt_as_a_soft_label():
+def test_a_share_is_a_soft_label():
     batch = rows_of([0.0, 0.0], ages=[2, 3])
     batch.labels["conversion"] = torch.tensor([0.75, 0.25]).repeat_interleave(100)
     trees, _ = fitted(batch, "cvr", "share")
     assert logits(trees, batch, "cvr") == pytest.approx([1.0, -1.0])
 
 
-def test_a_side_of_a_split_has_the_rows_it_must_have():
+def test_each_side_of_a_split_has_min_rows():
     batch = rows_of([0.75, 0.25], ages=[2, 3])
     assert logits(fitted(batch, min_rows=100)[0], batch) == pytest.approx([1.0, -1.0])
     assert logits(fitted(batch, min_rows=101)[0], batch) == pytest.approx([0.0, 0.0])
 
 
-def test_a_tree_is_no_deeper_than_it_may_be():
+def test_trees_are_no_deeper_than_depth():
     # each split sets the highest group apart, so that its other side is the one to split again
     batch = rows_of([1.0, 0.2, 0.08, 0.0], prices=[1.0, 2.0, 3.0, 4.0])
     assert len(set(logits(fitted(batch, depth=2)[0], batch))) == 3
@@ -158,7 +158,7 @@ def test_without_two_labels_a_head_is_a_constant():
     trees, losses = fitted(batch, "cvr")
     assert logits(trees, batch, "cvr") == pytest.approx([np.log(1 / 201)] * 2) and losses == {}
     batch.labels["conversion_defined"][:] = 0
-    assert logits(fitted(batch, "cvr")[0], batch, "cvr") == [0.0, 0.0]  # 1 of 2: nothing is known
+    assert logits(fitted(batch, "cvr")[0], batch, "cvr") == [0.0, 0.0]  # (0 + 1) / (0 + 2): nothing is known
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def run(settings):
 
 
 def test_a_day_is_predicted_by_trees_that_never_saw_it(settings, run):
-    """Who clicks turns round overnight: trees of the first day alone are wrong about every pair of the second."""
+    """Users who clicked on day 1 do not on day 2, and the other way round, so day 1's trees rank every pair wrongly."""
     for day, clicks in zip(publish_days(settings, 2), ((2, 3), (4, 5)), strict=True):
         frame = sample_rows(settings, day, 1200)
         frame = frame[frame["f_age"] > 1].reset_index(drop=True)
@@ -261,30 +261,30 @@ def test_a_day_without_clicks_is_a_constant_and_training_goes_on(settings, run):
     assert read_manifest(run.paths.model("ranker", "gbdt", days[2]), hint="")["metrics"]["ctr"]["auc"] is None
 
 
-def test_it_stands_in_the_run_file_as_the_ranker_and_not_as_the_tagger(settings, monkeypatch):
+def test_gbdt_is_a_ranker_and_no_tagger(settings, monkeypatch):
     monkeypatch.setenv("SPARSETAG_RANKER__MODEL", "gbdt")
     assert open_run(load_settings("conf/demo.toml"), "ranker").model == load_model("gbdt")
     with pytest.raises(InputError, match="'gbdt' is a ranker, not a tagger"):
         open_run(settings, "tagger", "gbdt")
 
 
-def test_the_model_file_says_what_the_paper_says():
+def test_the_model_file_has_the_settings_of_the_paper():
     paper = {"trees": 150, "depth": 8, "min_rows": 20, "row_share": 0.6, "feature_share": 0.6}
     assert paper.items() <= load_model("gbdt").model_dump().items()
     assert GbdtModel(family="ranker", kind="gbdt") == load_model("gbdt")
 
 
-def test_lightgbm_was_told_all_of_it(settings, run):
+def test_every_setting_reaches_lightgbm(settings, run):
     (day,) = publish_days(settings, 1)
     train(run, day)
     text = (run.paths.model("ranker", "gbdt", day) / "cvr.txt").read_text()
-    told = {"objective": "cross_entropy", "num_iterations": 150, "max_depth": 8, "num_leaves": 256}
-    told |= {"min_data_in_leaf": 20, "bagging_fraction": 0.6, "bagging_freq": 1, "feature_fraction": 0.6}
-    told |= {"learning_rate": 0.05, "deterministic": 1, "force_row_wise": 1, "num_threads": 1}
-    assert [line for name, value in told.items() if (line := f"[{name}: {value}]") not in text.splitlines()] == []
+    expected = {"objective": "cross_entropy", "num_iterations": 150, "max_depth": 8, "num_leaves": 256}
+    expected |= {"min_data_in_leaf": 20, "bagging_fraction": 0.6, "bagging_freq": 1, "feature_fraction": 0.6}
+    expected |= {"learning_rate": 0.05, "deterministic": 1, "force_row_wise": 1, "num_threads": 1}
+    assert [line for name, value in expected.items() if (line := f"[{name}: {value}]") not in text.splitlines()] == []
 
 
-def test_it_is_compared_like_any_other_model_and_logged(settings, monkeypatch):
+def test_gbdt_is_compared_and_logged_like_any_other_model(settings, monkeypatch):
     days = publish_days(settings, 3, rows=600)
     command = ["compare_models", "--config", "conf/demo.toml", "--from", str(days[1]), "--to", str(days[2])]
     command += ["--models", "gbdt", "--base", "dnn", "--seeds", "1"]

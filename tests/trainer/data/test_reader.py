@@ -113,7 +113,7 @@ def test_an_empty_day_is_refused(settings, day):
 
 @pytest.fixture
 def losing(monkeypatch):
-    """Makes Petastorm's reader lose the last row group, as often as told."""
+    """Makes Petastorm's reader lose the last row group a given number of times."""
     real = reader.make_batch_reader
     left = 0
 

@@ -108,7 +108,7 @@ def test_tiles_on_two_threads_are_the_masked_network(rows: int):
 
 
 @pytest.mark.parametrize(("prune", "share"), PRUNED)
-def test_what_is_cut_out_has_no_neuron_too_many(prune, share):
+def test_cut_leaves_no_constant_or_useless_neuron(prune, share):
     layers = cut(layers_of(masked(prune, share), "ctr"))
     for before, after in pairwise(layers):
         assert (before.weight != 0).any(dim=1).all()
@@ -117,7 +117,7 @@ def test_what_is_cut_out_has_no_neuron_too_many(prune, share):
         assert [len(each.bias) for each in layers] == [round(200 * (1 - share)), round(100 * (1 - share)), 1]
 
 
-def test_the_form_is_chosen_by_what_pays():
+def test_the_fastest_form_is_chosen():
     x = torch.randn(512, 600, generator=random(2))
     full = Layer(torch.randn(300, 600, generator=random()), torch.zeros(300))
     nearly_empty = Layer(full.weight * (torch.rand(300, 600, generator=random(1)) < 0.01), full.bias)
@@ -125,7 +125,7 @@ def test_the_form_is_chosen_by_what_pays():
     assert fastest([nearly_empty], x).form.sparse == (True,)
 
 
-def test_what_is_exported_takes_the_place_of_the_shared_network():
+def test_the_exported_network_replaces_the_shared_one():
     heads = ["ctr", "cvr"]
     dense = SparseSharing([WIDTH, *HIDDEN, 1], heads, 0, None)
     masks = {"ctr": weights_pruned(dense, 0.9), "cvr": neurons_pruned(dense, 0.8)}

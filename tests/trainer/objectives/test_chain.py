@@ -1,4 +1,4 @@
-"""Probabilities along the chain (ESM2 eq. 1 to 4), the losses over all impressions, and the weighing of rows."""
+"""Probabilities along the chain (ESM2 eq. 1 to 4), the losses over all impressions, and the weights of rows."""
 
 import math
 from itertools import product
@@ -158,7 +158,7 @@ def test_a_day_whose_conversions_are_all_undefined_has_a_finite_loss():
 CVR = Task("cvr", "conversion", "converted", "mse", False)
 
 
-def test_a_row_weighs_more_the_less_of_it_was_watched():
+def test_a_row_weighs_more_the_smaller_its_label():
     # weights 1 + 2 * (1 - label) = 1 and 2.9; cross entropy at p = 1/2 is ln 2 whatever the label
     rows = batch(conversion=[1.0, 0.05], conversion_defined=[1, 1])
     (step,) = one_step_per_head([CVR], {"cvr": TaskLoss(conflict=2.0)}).steps
@@ -180,18 +180,18 @@ def test_oversampling_repeats_positive_rows_and_nothing_else():
     assert learnt["cvr"] == pytest.approx([0.9, 0.9, 0.9, 0.1, 0.8, 0.8, 0.8])
 
 
-def test_cvr_is_judged_on_clicked_rows_and_a_day_is_judged_by_itself(settings):
+def test_cvr_is_evaluated_on_clicked_rows_and_each_day_by_itself(settings):
     first, second = publish_days(settings, 2, rows=500)
     run = open_run(settings, "ranker", "esm2")
     model = run.build(sizes(second))
 
-    def judged(day):
+    def evaluated(day):
         return predict(model, run.objective, run.paths.samples(day), run.layout, run.device)
 
-    alone = judged(second)
+    alone = evaluated(second)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    judged(first)
-    again = judged(second)
+    evaluated(first)
+    again = evaluated(second)
     assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
     assert again.equals(alone) and metrics_by_task(again) == metrics_by_task(alone)
     of_cvr = alone[alone["task"] == "cvr"].set_index("impression_id")["defined"]

@@ -1,4 +1,4 @@
-"""Kinds of action as tasks of their own, as many as a model file names."""
+"""Kinds of action that a model file names as further tasks."""
 
 import sys
 from dataclasses import replace
@@ -57,8 +57,8 @@ def test_four_tasks_train_under_four_masks_and_each_predicts_its_own_label(setti
     assert not (of_task["like"]["label"] == of_task["follow"]["label"]).all()
 
 
-def test_a_step_of_one_task_moves_no_weight_that_its_mask_leaves_out(settings):
-    """Of the many tasks none touches another's weights through the optimiser."""
+def test_a_step_of_one_task_moves_no_weight_that_its_mask_excludes(settings):
+    """A task's moments in Adam are zero wherever its mask is."""
     days = publish_days(settings, 3, rows=600)
     generate(settings, MORE, "sparse_more_tasks")
     run = open_run(settings, "ranker", "sparse_more_tasks")
@@ -115,7 +115,7 @@ def test_samples_built_before_a_kind_was_listed_are_refused(tmp_path):
 
 @pytest.mark.parametrize("sharing", ["single", "hard", "sparse_weight"])
 @pytest.mark.parametrize("kind", ["apply", "keys", "shared"])
-def test_a_kind_whose_name_modules_use_is_refused(settings, sharing, kind):
+def test_a_task_named_like_an_attribute_of_modules_is_refused(settings, sharing, kind):
     model = load_model(sharing)
     tasks = model.objective.model_copy(update={"tasks": {kind: TaskLoss()}})
     with pytest.raises(InputError, match=rf"task {kind}: PyTorch modules use that name themselves"):
@@ -125,13 +125,13 @@ def test_a_kind_whose_name_modules_use_is_refused(settings, sharing, kind):
 @pytest.mark.parametrize(
     ("kinds", "message"), [('["like", "like"]', "names one twice"), ('["cvr"]', "'cvr' has a meaning")]
 )
-def test_kinds_are_names_of_their_own(monkeypatch, kinds, message):
+def test_kinds_are_distinct_and_named_unlike_the_other_tasks(monkeypatch, kinds, message):
     monkeypatch.setenv("SPARSETAG_LABELS__KINDS", kinds)
     with pytest.raises(InputError, match=message):
         load_settings("conf/demo.toml")
 
 
-def test_a_crossed_number_is_refused(settings):
+def test_a_crossed_numeric_feature_is_refused_under_tanh(settings):
     crossed = [f.model_copy(update={"cross": True}) if f.kind == "numeric" else f for f in settings.features]
     with pytest.raises(
         InputError, match=r"esm2_tanh.toml: \[embedding\] numeric = 'tanh', but feature 'duration_s'.*is crossed"

@@ -22,7 +22,7 @@ def test_multi_valued_feature_is_the_mean_of_its_values():
     assert torch.allclose(out[0, 1], (tag[3] + tag[4]) / 2)
 
 
-def test_no_value_at_all_is_the_zero_vector_and_trains_nothing():
+def test_a_feature_without_values_is_the_zero_vector_and_trains_nothing():
     part = table()
     out = part(torch.tensor([[2, 0, 0, 0]]))
     assert torch.equal(out[0, 1], torch.zeros(2))
@@ -30,7 +30,7 @@ def test_no_value_at_all_is_the_zero_vector_and_trains_nothing():
     assert (part.table.grad[4:] == 0).all()
 
 
-def test_an_id_the_table_was_not_built_for_is_unseen():
+def test_an_id_beyond_the_vocabulary_is_unseen():
     part = table()
     known, unknown = part(torch.tensor([[1, 1, 0, 0]])), part(torch.tensor([[4, 99, 0, 0]]))
     assert torch.equal(known, unknown)

@@ -51,7 +51,7 @@ def experts_without_fields(count: int, *, fields: int = 1, **shape: Any) -> Virt
     return experts
 
 
-def test_a_field_adds_its_vector_to_what_is_embedded_in_it() -> None:
+def test_the_vector_of_a_field_is_added_to_its_embedding() -> None:
     """Fields 2 and 6, to which -1 and 2 are added: 1 and 8, of equal attention 4.5."""
     experts = experts_without_fields(1, fields=2, attention_dim=1, hidden=[], output_dim=1)
     put(experts.fields, [-1, 2])

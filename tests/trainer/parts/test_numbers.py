@@ -47,7 +47,7 @@ def test_a_number_is_the_tanh_of_its_distance_from_the_mean_in_deviations():
     torch.testing.assert_close(found, expected)
 
 
-def test_a_missing_number_is_nought_and_leaves_the_others_alone():
+def test_a_missing_number_is_zero_and_changes_no_other():
     found = numbers(length=(10.0, 4.0), price=(3.0, 1.0))(torch.tensor([[NAN, 4.0], [14.0, NAN]]))
     torch.testing.assert_close(found, torch.tensor([[0, 0.7615942], [0.7615942, 0]]))
 
@@ -57,7 +57,7 @@ def test_a_first_day_without_values_or_without_spread_still_gives_numbers():
     torch.testing.assert_close(found, torch.tensor([[0.7615942, 0], [0, 0.7615942]]))
 
 
-def test_without_mean_and_deviation_nothing_is_learnt_unnoticed():
+def test_without_mean_and_deviation_every_output_is_nan():
     assert Numbers(FEATURES)(torch.tensor([[1.0, 2.0]])).isnan().all()
 
 
@@ -123,7 +123,7 @@ def test_every_day_reads_numbers_by_the_mean_and_deviation_of_the_first(settings
     assert len(predictions) == 4 * 600 and published["ctr"]["auc"] > 0.5
 
 
-def test_samples_that_tell_no_mean_are_refused(settings):
+def test_samples_without_a_mean_are_refused(settings):
     (day,) = publish_days(settings, 1, rows=100)
     place = Paths(settings.lake.root).samples(day) / "_MANIFEST.json"
     manifest = json.loads(place.read_text())
@@ -133,7 +133,7 @@ def test_samples_that_tell_no_mean_are_refused(settings):
         train(open_run(settings, "ranker", "esm2_tanh"), day)
 
 
-def test_masks_cover_the_number_too(settings):
+def test_masks_cover_numeric_inputs_too(settings):
     publish_days(settings, 3, rows=400)
     plain = load_model("sparse_weight")
     tanh = plain.embedding.model_copy(update={"numeric": "tanh"})

@@ -143,7 +143,7 @@ def test_a_third_task_is_a_kind_of_action_after_a_click(settings, monkeypatch) -
 
 
 @pytest.mark.parametrize("name", ["two_tower_sparse", "mvke_sparse"])
-def test_masks_of_a_user_tower_are_found_and_what_they_leave_out_stays_as_it_was(settings, name: str) -> None:
+def test_weights_that_the_masks_of_a_user_tower_exclude_never_move(settings, name: str) -> None:
     publish_days(settings, 3, rows=400)
     model = load_model(name)
     assert isinstance(model, TaggerModel)

@@ -39,7 +39,7 @@ def test_a_task_without_rows_gives_no_batch():
     assert [task.name for task, _ in step_batches([rows(0, [0, 0])], STEPS, 2)] == ["ctr"]
 
 
-def test_rows_without_a_known_value_where_one_is_needed_are_left_out():
+def test_rows_without_a_known_value_in_the_known_columns_are_excluded():
     tagged = Task("interest", "click", "click", "auc", True, known_columns=(0,))
     (_, batch), *_ = step_batches([rows(0, [1, 1, 1, 1])], one_step_per_head([tagged]).steps, 4)
     assert batch.ids.flatten().tolist() == [2, 3]  # 0 is padding, 1 unseen
