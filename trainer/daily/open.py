@@ -54,13 +54,20 @@ def open_tagger(settings: Settings, model_name: str | None = None) -> TaggerRun:
 def in_order_of_first_model(settings: Settings, name: str, model: Model) -> Settings:
     """The settings with [[features]] in the order of the run's masks, or of its first model when it has none.
 
-    Columns of weights and masks follow that order, so the order in the run file must not matter afterwards.
+    Columns of weights and masks follow that order, so the order in the run file must not matter afterwards. Raises
+    InputError when one of the two is of a version that did not note it.
     """
     first = Paths(settings.lake.root).model(model.family, name, settings.training.start)
     masks = [store.folder(settings, model)] if needs_masks(model) else []
     for target in (*masks, first):  # masks that were replaced since then need a new first model
         if is_published(target):
-            order = read_manifest(target, hint="train it again with --force")["feature_order"]
+            order = read_manifest(target, hint="remove the folder and re-run").get("feature_order")
+            if order is None:
+                raise InputError(
+                    "made by sparsetag 0.1",
+                    where=target,
+                    hint="use another [lake] root: sparsetag build_samples, generate_masks and train_day fill it",
+                )
             return settings.model_copy(update={"features": list(Layout.of(settings.features).in_order(order).features)})
     return settings
 
