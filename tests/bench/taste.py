@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet
 import torch
 from scipy.stats import rankdata
+from trainer.comparison.run import with_seed
 
 from conf import cli
 from conf.load import load_settings
@@ -22,7 +23,6 @@ from etl.contract import columns_of
 from etl.sources.world import world
 from tagging.scoring.export import export
 from tagging.scoring.score import cosines
-from trainer.comparison.run import with_seed
 from trainer.daily.open import open_run
 from trainer.data import vocabulary
 

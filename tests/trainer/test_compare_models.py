@@ -22,7 +22,7 @@ from tests.trainer.test_train_day import bits
 from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 from trainer.compare_models import compare, main
 from trainer.comparison.rankscore import Rankscore
-from trainer.comparison.statistics import Asked
+from trainer.comparison.request import Request
 from trainer.evaluation.predictions import read_predictions
 
 DAYS = [str(START + timedelta(days=n)) for n in range(4)]
@@ -46,8 +46,9 @@ def job(settings, monkeypatch):
 def test_models_are_trained_compared_published_and_logged(settings, job, capsys):
     publish_days(settings, 4, rows=1000)
     job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
-    said = capsys.readouterr().out
-    assert "comparison: dnn, seed 0: 4 of 4 left" in said and "comparison: sparse_weight, seed 1: 1 of 4 left" in said
+    events = capsys.readouterr().err
+    assert "training for the comparison  model=dnn seed=0 left=4 of=4" in events
+    assert "training for the comparison  model=sparse_weight seed=1 left=1 of=4" in events
     found = json.loads((job.folder / "comparison.json").read_text())
     assert list(found["models"]) == ["dnn", "sparse_weight"]
     assert found["rows"] == 2000 and found["test"] == "scipy.stats.ttest_rel"
@@ -90,7 +91,7 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
 
     before = bits(settings.lake.root)
     job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
-    assert "nothing to do" in capsys.readouterr().out
+    assert "nothing to do" in capsys.readouterr().err
     with pytest.raises(InputError, match="other models, seeds or days"):
         job("--models", "sparse_weight", "--seeds", "2")
     # killed in its last hours: the table and a model are missing, the rest is taken as it is
@@ -114,8 +115,10 @@ def two_models(root: Path) -> None:
     settings = load_settings("conf/demo.toml").model_copy(
         update={"lake": Lake(root=root / "lake"), "tracking": Tracking(uri=f"sqlite:///{root}/mlflow.db")}
     )
-    asked = Asked("ranker", ["single", "hard"], "single", 1, date(2026, 1, 2), date(2026, 1, 3), Rankscore())
-    compare(settings, asked, "models")
+    request = Request(
+        "models", "ranker", ["single", "hard"], "single", 1, date(2026, 1, 2), date(2026, 1, 3), Rankscore()
+    )
+    compare(settings, request)
 
 
 def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tmp_path):
@@ -129,7 +132,7 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tmp_pa
     killed(two_models, lakes[1], "trainer.training.checkpoint:save", 5)
     assert not (lakes[1] / "lake" / "comparisons").exists()
     # everything is logged and the table is written, but not published
-    killed(two_models, lakes[1], "trainer.comparison.run:write_manifest", 1)
+    killed(two_models, lakes[1], "trainer.comparison.publication:write_manifest", 1)
     assert not (lakes[1] / "lake" / "comparisons").exists()
     two_models(lakes[1])
     undisturbed, after = (bits(lake / "lake" / "comparisons" / "models") for lake in lakes)
