@@ -1,6 +1,6 @@
 """JOB: several ranking models over the same days and seeds, compared with a base.
 
-    python -m trainer.compare_models --config conf/kuairand.toml --models hard sparse_weight esm2 --seeds 5 \\
+    sparsetag compare_models --config conf/kuairand.toml --models hard sparse_weight esm2 --seeds 5 \\
         --from 2022-05-01 --to 2022-05-06
 
 For each seed and model: task masks where the model needs them, then daily training up to the last day, exactly as

@@ -22,7 +22,7 @@ def read_outcomes(paths: Paths, days: Sequence[date], length: str | None = None)
     frames = []
     for day in days:
         folder = paths.samples(day)
-        manifest = read_manifest(folder, hint=f"build the samples: python -m etl.build_samples --day {day}")
+        manifest = read_manifest(folder, hint=f"build the samples: sparsetag build_samples --day {day}")
         column = [f"v_{length}"] if length else []
         for entry in manifest["files"]:
             known = pyarrow.parquet.read_schema(folder / entry["name"]).names

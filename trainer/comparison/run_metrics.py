@@ -8,7 +8,7 @@ import pandas as pd
 
 from trainer.comparison import selection
 from trainer.comparison.request import Family
-from trainer.evaluation.metrics import MetricName, MetricValues, evaluate, evaluate_tops
+from trainer.evaluation.metrics import MetricName, MetricValues, evaluate, evaluate_tops, metrics_by_task
 
 
 @dataclass(frozen=True)
@@ -69,5 +69,5 @@ def _all_metrics(predictions: pd.DataFrame) -> MetricValues:
 
 
 def _chosen(predictions: pd.DataFrame, names: Sequence[MetricName]) -> MetricValues:
-    metrics = {str(task): evaluate(rows) for task, rows in predictions.groupby("task")}
+    metrics = metrics_by_task(predictions)
     return {name: metrics[name.target][name.metric] for name in names if name.target in metrics}

@@ -53,6 +53,10 @@ def evaluate(predictions: pd.DataFrame) -> Metrics:
     }
 
 
+def metrics_by_task(predictions: pd.DataFrame) -> dict[str, Metrics]:
+    return {str(task): evaluate(rows) for task, rows in predictions.groupby("task")}
+
+
 def evaluate_tops(predictions: pd.DataFrame) -> Metrics:
     """TOP_METRICS: recall, precision and F1 when the top share of one task's rows counts as predicted positive.
 
