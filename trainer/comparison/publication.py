@@ -29,7 +29,7 @@ def is_complete(settings: Settings, request: Request) -> bool:
             where=target,
             hint="choose another --name, or replace it with --force",
         )
-    log.event("comparison is published already, nothing to do", name=request.name, folder=target)
+    log.event("comparison is published already", name=request.name, folder=target)
     return True
 
 
