@@ -17,6 +17,9 @@ from trainer.comparison.request import Request
 from trainer.comparison.run_metrics import activity_groups, run_metrics
 from trainer.evaluation.metrics import MetricName
 
+# some pairs of this small example are nearly equal
+pytestmark = pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
+
 GOLDEN = Path("tests/golden/comparison")
 SEEDS, DAYS, IMPRESSIONS = range(2), (date(2026, 1, 2), date(2026, 1, 3)), 240
 RANKERS = {  # tasks, and how much of the label their predictions hold
@@ -69,7 +72,6 @@ def ranker_comparisons(score: Rankscore) -> dict[str, ModelComparison]:
     return {name: compare_with_base(runs[name], runs["single"], "ranker", name == "gbdt") for name in RANKERS}
 
 
-@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")  # top rows of few: nearly equal pairs
 def test_rankers(settings):
     score = Rankscore(1.0, 0.5, 0.25, "duration_s")
     request = Request("ranker", "ranker", list(RANKERS), "single", len(SEEDS), *DAYS, score)
