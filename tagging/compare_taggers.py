@@ -21,8 +21,8 @@ from conf.settings.run_file import Settings
 from tagging.evaluation import relevance
 from tagging.evaluation.relevance import Dealt, Quality
 from tagging.scoring.export import export
-from trainer.comparison import arguments as comparison_arguments
 from trainer.comparison import publication, report, tracking
+from trainer.comparison.arguments import add_arguments, declared_models, request_of
 from trainer.comparison.differences import ModelComparison, compare_with_base
 from trainer.comparison.predictions import predictions_of
 from trainer.comparison.request import Request
@@ -38,16 +38,16 @@ ONE_DAY = timedelta(days=1)
 
 def parser() -> argparse.ArgumentParser:
     parsed = cli.parser("Train several taggers over the same days and seeds, and compare them.")
-    comparison_arguments.add_arguments(parsed, base="two_tower", name="taggers")
+    add_arguments(parsed, base="two_tower", name="taggers")
     return parsed
 
 
 def main() -> None:
     arguments = parser().parse_args()
     settings = cli.load(arguments)
-    request = comparison_arguments.request_of(arguments, "tagger")
-    declared = comparison_arguments.declared_models(settings, request)
-    models = {name: model for name, model in declared.items() if model.family == "tagger"}  # all of them
+    request = request_of(arguments, "tagger")
+    declared = declared_models(settings, request)
+    models = {name: model for name, model in declared.items() if model.family == "tagger"}  # no other is left
     if not arguments.force and publication.is_complete(settings, request):
         return
     train_all(settings, request, models)

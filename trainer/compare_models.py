@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from conf import cli
-from conf import log as events
 from conf.errors import InputError
+from conf.log import event
 from conf.paths import Paths
 from conf.settings.model_file import RankingModel
 from conf.settings.run_file import Settings
-from trainer.comparison import arguments as comparison_arguments
 from trainer.comparison import publication, report, tracking
+from trainer.comparison.arguments import add_arguments, declared_models, request_of
 from trainer.comparison.differences import ModelComparison, compare_with_base
 from trainer.comparison.outcomes import mse_of_mean, read_outcomes
 from trainer.comparison.predictions import predictions_of
@@ -32,7 +32,7 @@ from trainer.comparison.training import train_all
 
 def parser() -> argparse.ArgumentParser:
     parsed = cli.parser("Train several models over the same days and seeds, and compare them.")
-    comparison_arguments.add_arguments(parsed, base="single", name="models")
+    add_arguments(parsed, base="single", name="models")
     parsed.add_argument(
         "--rankscore",
         nargs=3,
@@ -52,13 +52,13 @@ def main() -> None:
     score = Rankscore(a, b, c, arguments.length)
     if c and not score.length:
         raise InputError("C is not 0, but nothing says the length", where="--rankscore", hint="give --length too")
-    compare(settings, comparison_arguments.request_of(arguments, "ranker", score), force=arguments.force)
+    compare(settings, request_of(arguments, "ranker", score), force=arguments.force)
 
 
 def compare(settings: Settings, request: Request, *, force: bool = False) -> None:
     """Trains what is missing, evaluates, logs and publishes; raises InputError before any work."""
-    declared = comparison_arguments.declared_models(settings, request)
-    models = {name: model for name, model in declared.items() if model.family == "ranker"}  # all of them
+    declared = declared_models(settings, request)
+    models = {name: model for name, model in declared.items() if model.family == "ranker"}  # no other is left
     if not force and publication.is_complete(settings, request):
         return
     train_all(settings, request, models)
@@ -94,15 +94,15 @@ def evaluate_all(
             predictions = predictions_of(paths, request, name, seed)
             ranked = rank_metrics(predictions, base_ctr[seed], outcomes, score)
             runs[name].append(run_metrics(predictions, activity, request.family).extended(*ranked))
-        events.event("model evaluated", model=name, seeds=request.seeds)
+        event("model evaluated", model=name, seeds=request.seeds)
     learns = models[request.base].conversion
     comparisons = {
         name: compare_with_base(runs[name], runs[request.base], request.family, model.conversion != learns)
         for name, model in models.items()
     }
-    before = [day for day in cli.days(settings.training.start, request.first) if day < request.first]
+    earlier = read_outcomes(paths, cli.days(settings.training.start, request.first)[:-1])
     label = {"share": "conversion", "yes_no": "converted"}[learns]
-    return Evaluation(comparisons, mse_of_mean(read_outcomes(paths, before), outcomes, label), len(base_ctr[0]))
+    return Evaluation(comparisons, mse_of_mean(earlier, outcomes, label), len(base_ctr[0]))
 
 
 if __name__ == "__main__":

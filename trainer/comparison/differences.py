@@ -53,28 +53,24 @@ class ModelComparison:
     by_domain: dict[str, dict[MetricName, MeanAndSd]] = field(default_factory=dict)
     by_activity: dict[str, dict[MetricName, MeanAndSd]] = field(default_factory=dict)
 
-    def comparable(self, name: MetricName) -> bool:
-        """False for a metric against a label that the base does not learn."""
-        return not (self.other_label and name in selection.LABEL_DEPENDENT)
-
 
 def compare_with_base(
     model: Sequence[RunMetrics], base: Sequence[RunMetrics], family: Family, other_label: bool = False
 ) -> ModelComparison:
     """model, base: one entry a seed, seeds in the same order."""
     names = dict.fromkeys(name for run in model for name in run.pooled)
-    comparison = ModelComparison(
+    return ModelComparison(
         other_label=other_label,
         metrics={name: MeanAndSd.of(run.pooled.get(name) for run in model) for name in names},
-        differences={},
+        differences={
+            name: _difference(name, model, base)
+            for name in names
+            if name in base[0].pooled and selection.comparable(name, other_label)
+        },
         by_day=_by_group([run.by_day for run in model], selection.BY_DAY[family]),
         by_domain=_by_group([run.by_domain for run in model], selection.BY_GROUP[family]),
         by_activity=_by_group([run.by_activity for run in model], selection.BY_GROUP[family]),
     )
-    for name in names:
-        if comparison.comparable(name) and name in base[0].pooled:
-            comparison.differences[name] = _difference(name, model, base)
-    return comparison
 
 
 def _difference(name: MetricName, model: Sequence[RunMetrics], base: Sequence[RunMetrics]) -> Difference:

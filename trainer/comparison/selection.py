@@ -53,3 +53,8 @@ PICTURED = {
     ),
     "tagger": BY_DAY["tagger"],
 }
+
+
+def comparable(name: MetricName, other_label: bool) -> bool:
+    """Whether a metric can be compared with the base's; other_label: the model learns another conversion label."""
+    return not (other_label and name in LABEL_DEPENDENT)

@@ -35,9 +35,13 @@ def log(
 
 
 def _log_figures(run: tracking.Run, request: Request, comparisons: Mapping[str, ModelComparison]) -> None:
-    """Without the metrics of models that are judged by another label than the base."""
+    """A figure shows only models whose metric is comparable with the base's."""
     for metric in selection.PICTURED[request.family]:
-        shown = {model: found.metrics[metric] for model, found in comparisons.items() if found.comparable(metric)}
+        shown = {
+            model: found.metrics[metric]
+            for model, found in comparisons.items()
+            if selection.comparable(metric, found.other_label)
+        }
         means = {model: value.mean for model, value in shown.items() if value.mean is not None}
         sds = {model: value.sd for model, value in shown.items() if value.sd is not None}
         if means:
@@ -46,7 +50,7 @@ def _log_figures(run: tracking.Run, request: Request, comparisons: Mapping[str, 
         groups = {
             model: {group: (of[metric].mean, of[metric].sd) for group, of in found.by_activity.items()}
             for model, found in comparisons.items()
-            if found.comparable(metric)
+            if selection.comparable(metric, found.other_label)
         }
         run.figure(figures.metric_by_group(groups, request.base, str(metric)), f"{metric}_by_activity")
 
