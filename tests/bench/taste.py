@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet
 import torch
 from scipy.stats import rankdata
-from trainer.comparison.run import with_seed
+from trainer.comparison.training import with_seed
 
 from conf import cli
 from conf.load import load_settings
