@@ -12,24 +12,25 @@ counts, and both.
 import argparse
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, cast
+from typing import Any
 
-from conf import cli
-from conf.load import load_settings
+from conf import cli, log
 from conf.paths import Paths
 from conf.settings.model_file import TaggerModel
 from conf.settings.run_file import Settings
 from tagging.evaluation import relevance
 from tagging.evaluation.relevance import Dealt, Quality
 from tagging.scoring.export import export
-from trainer.comparison import log as comparison_log
-from trainer.comparison import report as comparison_report
-from trainer.comparison import run as comparison_run
-from trainer.comparison.run import predictions_of, with_seed
-from trainer.comparison.statistics import Asked, Compared, RunValues, activity_groups, compared, values_of
+from trainer.comparison import publication, report, tracking
+from trainer.comparison.arguments import add_arguments, declared_models, request_of
+from trainer.comparison.differences import ModelComparison, compare_with_base
+from trainer.comparison.predictions import predictions_of
+from trainer.comparison.request import Request
+from trainer.comparison.run_metrics import RunMetrics, activity_groups, run_metrics
+from trainer.comparison.training import train_all, with_seed
 from trainer.daily.open import open_tagger
 from trainer.data import vocabulary
-from trainer.evaluation.metrics import Metrics
+from trainer.evaluation.metrics import MetricValues
 from trainer.objectives.build import objective_of
 
 ONE_DAY = timedelta(days=1)
@@ -37,50 +38,54 @@ ONE_DAY = timedelta(days=1)
 
 def parser() -> argparse.ArgumentParser:
     parsed = cli.parser("Train several taggers over the same days and seeds, and compare them.")
-    comparison_run.add_arguments(parsed, base="two_tower", name="taggers")
+    add_arguments(parsed, base="two_tower", name="taggers")
     return parsed
 
 
 def main() -> None:
     arguments = parser().parse_args()
-    settings, days = load_settings(arguments.config), cli.chosen_days(arguments)
-    models = list(dict.fromkeys([arguments.base, *arguments.models]))
-    asked = Asked("tagger", models, arguments.base, arguments.seeds, days[0], days[-1])
-    declared = cast(Mapping[str, TaggerModel], comparison_run.models_of(settings, asked))
-    if comparison_run.is_there(settings, arguments.name, asked, arguments.force):
+    settings = cli.load(arguments)
+    request = request_of(arguments, "tagger")
+    declared = declared_models(settings, request)
+    models = {name: model for name, model in declared.items() if model.family == "tagger"}  # no other is left
+    if not arguments.force and publication.is_complete(settings, request):
         return
-    comparison_run.train_all(settings, declared, asked)
-    found, baselines, rows = evaluate_all(settings, declared, asked)
-    text = comparison_report.markdown(asked, found, rows, _notes(baselines))
-    content = comparison_report.content(asked, found, rows) | {"baselines": baselines}
-    comparison_log.log(settings, arguments.name, asked, declared, found, text)
-    comparison_run.publish_table(settings, arguments.name, asked, text, content)
+    train_all(settings, request, models)
+    comparisons, baselines, impressions = evaluate_all(settings, models, request)
+    table = report.markdown(request, comparisons, impressions, _notes(baselines))
+    content = publication.as_json(request, comparisons, impressions)
+    content["baselines"] = {
+        name: {str(metric): value for metric, value in values.items()} for name, values in baselines.items()
+    }
+    tracking.log(settings, request, models, comparisons, table)
+    publication.publish_comparison(settings, request, table, content)
 
 
 def evaluate_all(
-    settings: Settings, models: Mapping[str, TaggerModel], asked: Asked
-) -> tuple[dict[str, Compared], dict[str, Metrics], int]:
+    settings: Settings, models: Mapping[str, TaggerModel], request: Request
+) -> tuple[dict[str, ModelComparison], dict[str, MetricValues], int]:
     """Each model's line of the table, the baselines' metrics, and how many impressions all this is of."""
-    days = cli.days(asked.first, asked.last)
+    days = request.days
     tasks = {task.name: task for model in models.values() for task in objective_of(model, settings).heads}
     dealt = {
         day: relevance.dealt_with(settings, day, list(tasks.values()))
-        for day in cli.days(settings.training.start, asked.last)
+        for day in cli.days(settings.training.start, request.last)
     }
     paths = Paths(settings.lake.root)
-    of_base = predictions_of(paths, asked, asked.base, 0)
-    activity = activity_groups(of_base, models[asked.base].tasks[0])
-    values: dict[str, list[RunValues]] = {}
+    of_base = predictions_of(paths, request, request.base, 0)
+    users = of_base.loc[of_base["task"] == models[request.base].tasks[0], "user_id"]
+    activity = activity_groups(users)
+    values: dict[str, list[RunMetrics]] = {}
     for name, model in models.items():
         values[name] = []
-        for seed in range(asked.seeds):
-            predictions = predictions_of(paths, asked, name, seed)
+        for seed in range(request.seeds):
+            predictions = predictions_of(paths, request, name, seed)
             of_days = {day: _of_day(with_seed(settings, seed), name, day, dealt[day], model.tasks) for day in days}
             more = _pooled(of_days.values()), {str(day): _pooled([of_day]) for day, of_day in of_days.items()}
-            values[name].append(values_of(predictions, activity, asked.section, *more))
-        print(f"comparison: {name} evaluated", flush=True)
-    found = {name: compared(values[name], values[asked.base], asked.section) for name in models}
-    return found, _baselines(settings, days, dealt), int((of_base["task"] == models[asked.base].tasks[0]).sum())
+            values[name].append(run_metrics(predictions, activity, request.family).extended(*more))
+        log.event("model evaluated", model=name, seeds=request.seeds)
+    found = {name: compare_with_base(values[name], values[request.base], request.family) for name in models}
+    return found, _baselines(settings, days, dealt), len(users)
 
 
 def _of_day(
@@ -93,7 +98,7 @@ def _of_day(
     return relevance.of_tagger(exported, {task: dealt[task] for task in tasks})
 
 
-def _pooled(of_days: Any) -> Metrics:
+def _pooled(of_days: Any) -> MetricValues:
     sums: dict[str, Quality] = {}
     for of_day in of_days:
         for task, found in of_day.items():
@@ -103,7 +108,7 @@ def _pooled(of_days: Any) -> Metrics:
 
 def _baselines(
     settings: Settings, days: Sequence[date], dealt: Mapping[date, Mapping[str, Dealt]]
-) -> dict[str, Metrics]:
+) -> dict[str, MetricValues]:
     paths, by_name = Paths(settings.lake.root), dict[str, list[dict[str, Quality]]]()
     for day in days:
         tags = list(vocabulary.values(paths, day - ONE_DAY, settings.tagger.tag_feature))
@@ -113,8 +118,8 @@ def _baselines(
     return {name: _pooled(of_days) for name, of_days in by_name.items()}
 
 
-def _notes(baselines: Mapping[str, Metrics]) -> list[str]:
-    def shown(metrics: Metrics) -> str:
+def _notes(baselines: Mapping[str, MetricValues]) -> list[str]:
+    def shown(metrics: MetricValues) -> str:
         return ", ".join(f"{name} {'undefined' if v is None else f'{v:.4f}'}" for name, v in metrics.items())
 
     return [

@@ -21,7 +21,7 @@ from tagging.scoring.export import Export
 from tagging.scoring.score import best, top_tags
 from trainer.data.layout import Layout
 from trainer.data.reader import read
-from trainer.evaluation.metrics import Metrics
+from trainer.evaluation.metrics import MetricName, MetricValues
 from trainer.objectives.task import Task
 
 AT = (5, 10)
@@ -97,11 +97,13 @@ class Quality:
             {k: self.ndcg[k] + other.ndcg[k] for k in AT},
         )
 
-    def metrics(self, task: str) -> Metrics:
-        """<task>_hit_rate_at_<k>, <task>_ndcg_at_<k>: means over users; None without any."""
+    def metrics(self, task: str) -> MetricValues:
+        """hit_rate_at_<k>, ndcg_at_<k> of the task: means over users; None without any."""
         sums = {"ndcg": self.ndcg, "hit_rate": self.hits}
         return {
-            f"{task}_{name}_at_{k}": sums[name][k] / self.users if self.users else None for name in sums for k in AT
+            MetricName(task, f"{name}_at_{k}"): sums[name][k] / self.users if self.users else None
+            for name in sums
+            for k in AT
         }
 
 

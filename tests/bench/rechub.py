@@ -1,15 +1,15 @@
-"""Training and inference next to torch-rechub 0.9, on the same rows, sizes and batch, in turn.
+"""Speed of training and inference, compared with torch-rechub 0.9 on the same rows, sizes and batch, in turn.
 
     pip install -c constraints.txt -e '.[bench]'
     python -m tests.bench.rechub [--rows 40000] [--batch 256] [--runs 3] [--threads 1]
 
-torch-rechub as its README has it: rows in memory, DataGenerator's loaders, MTLTrainer, SharedBottom and MMOE. Here:
-rows from Parquet through the reader, trainer/training/loop.py, `hard` and `mmoe`, without cross products.
-Both learn a click and a second label. There every row is seen once, by both tasks; here by CTR, and again by CVR
-where it was clicked. A row counts once in either case.
+torch-rechub runs as in its README: rows in memory, DataGenerator's loaders, MTLTrainer, SharedBottom and MMOE.
+sparsetag reads rows from Parquet and trains `hard` and `mmoe` with trainer/training/loop.py, without cross products.
+Both learn a click and a second label. torch-rechub shows every row once to both tasks; sparsetag shows it to CTR, and
+again to CVR where it was clicked. Both rates count a row once.
 
-Inference: probabilities of both tasks for every row. `predict` is all of trainer/evaluation/predict.py: keys and labels
-read as well, and the table of predictions put together.
+Inference gives the probabilities of both tasks for every row. `predict` is all of trainer/evaluation/predict.py: it
+also reads keys and labels, and builds the table of predictions.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from trainer.data.layout import Layout
 from trainer.data.reader import read
 from trainer.data.waiting import Waiting
 from trainer.evaluation.predict import CHUNK, predict
-from trainer.models.build import build
+from trainer.models.build import ranker
 from trainer.objectives.build import objective_of
 from trainer.training.determinism import make_deterministic
 from trainer.training.loop import train_pass
@@ -52,12 +52,13 @@ try:
 except ImportError:
     MTLTrainer = None
 
-LARGE = {"user_id": 30_000, "item_id": 8_000, "author_id": 5_000}  # ids of the features that have many
-ROW_GROUP = 131_072
+LARGE = {"user_id": 30_000, "item_id": 8_000, "author_id": 5_000}  # number of ids of the features that have many
+ROW_GROUP = 131_072  # rows
+CPU = torch.device("cpu")
 Call = Callable[[], object]
 
 
-def rows_of(settings: Settings, rows: int) -> pd.DataFrame:
+def random_rows(settings: Settings, rows: int) -> pd.DataFrame:
     frame = sample_rows(settings, START, rows)
     random = np.random.default_rng(1)
     for name, size in LARGE.items():
@@ -65,11 +66,10 @@ def rows_of(settings: Settings, rows: int) -> pd.DataFrame:
     return frame
 
 
-class Ours:
+class Sparsetag:
     def __init__(self, model: RankerModel, settings: Settings, folder: Path) -> None:
-        self.folder, self.batch_size = folder, model.optimiser.batch_size
-        self.layout = Layout.of(settings.features)
-        self.network = build(model, settings, sizes(START) | LARGE)
+        self.layout, self.folder, self.batch_size = Layout.of(settings.features), folder, model.optimiser.batch_size
+        self.network = ranker(model, settings, sizes(START) | LARGE)
         self.objective = objective_of(model, settings)
         self.optimiser = StepOptimiser(self.network, [step.name for step in self.objective.steps], model.optimiser)
 
@@ -77,8 +77,8 @@ class Ours:
         waiting = Waiting()
         labels = self.objective.label_columns
         rows = read(self.folder, self.layout, labels=labels, shuffle_seed=1, waiting=waiting)
-        steps, where = self.objective.steps, torch.device("cpu")
-        train_pass(self.network, self.optimiser, rows, steps, self.batch_size, where, waiting, torch.Generator())
+        steps, random = self.objective.steps, torch.Generator()
+        train_pass(self.network, self.optimiser, rows, steps, self.batch_size, CPU, waiting, random)
 
     def infer(self) -> None:
         self.network.eval()
@@ -90,34 +90,39 @@ class Ours:
                     self.objective.probabilities(logits)
 
     def predict(self) -> None:
-        predict(self.network, self.objective, self.folder, self.layout, torch.device("cpu"))
+        predict(self.network, self.objective, self.folder, self.layout, CPU)
 
 
-class Rechub:
+class TorchRechub:
     def __init__(self, model: RankerModel, settings: Settings, frame: pd.DataFrame) -> None:
-        dim, sharing = model.embedding.dim, model.sharing
-        known = sizes(START) | LARGE
+        dim, vocabularies = model.embedding.dim, sizes(START) | LARGE
         features, x = [], {}
         for feature in settings.features:
             if feature.kind == "multi":
-                features.append(SequenceFeature(feature.name, known[feature.name], dim, "mean", padding_idx=0))
+                features.append(SequenceFeature(feature.name, vocabularies[feature.name], dim, "mean", padding_idx=0))
                 x[feature.name] = frame[feature_columns(feature)].to_numpy()
             else:
-                features.append(SparseFeature(feature.name, known[feature.name], dim))
+                features.append(SparseFeature(feature.name, vocabularies[feature.name], dim))
                 x[feature.name] = frame[f"f_{feature.name}"].to_numpy()
         y = frame[["click", "converted"]].to_numpy()
         kinds = ["classification", "classification"]
-        towers = [{"dims": sharing.tower_hidden}, {"dims": sharing.tower_hidden}]
-        if sharing.kind == "mmoe":
-            network = MMOE(features, kinds, sharing.experts, {"dims": sharing.expert_hidden}, towers)
-        else:
-            network = SharedBottom(features, kinds, {"dims": sharing.bottom_hidden}, towers)
+        network = self._network(model, features, kinds)
         self.trainer = MTLTrainer(network, kinds, optimizer_params={"lr": 1e-3})
         batch = model.optimiser.batch_size
         self.loader, *_ = DataGenerator(x, y).generate_dataloader(
             x_val=x, y_val=y, x_test=x, y_test=y, batch_size=batch
         )
         self.rows = DataLoader(PredictDataset(x), batch_size=CHUNK)
+
+    @staticmethod
+    def _network(model: RankerModel, features: list[object], kinds: list[str]) -> torch.nn.Module:
+        sharing = model.sharing
+        if sharing.kind == "mmoe":
+            towers = [{"dims": sharing.tower_hidden}] * len(kinds)
+            return MMOE(features, kinds, sharing.experts, {"dims": sharing.expert_hidden}, towers)
+        assert sharing.kind == "hard"
+        towers = [{"dims": sharing.tower_hidden}] * len(kinds)
+        return SharedBottom(features, kinds, {"dims": sharing.bottom_hidden}, towers)
 
     def train(self) -> None:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -133,33 +138,37 @@ def main() -> None:
         raise InputError("not installed", where="torch-rechub", hint="pip install -c constraints.txt -e '.[bench]'")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=40_000)
-    parser.add_argument("--batch", type=int, default=256, help="of training, 256 as in its README")
+    parser.add_argument(
+        "--batch", type=int, default=256, help="rows of a training batch; torch-rechub's README has 256"
+    )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         os.environ["SPARSETAG_LAKE__ROOT"] = root
         settings = load_settings("conf/demo.toml")
-        alone = [feature.model_copy(update={"cross": False}) for feature in settings.features]
-        settings = settings.model_copy(update={"features": alone})
+        features = [feature.model_copy(update={"cross": False}) for feature in settings.features]
+        settings = settings.model_copy(update={"features": features})
         make_deterministic(settings.training.model_copy(update={"threads": arguments.threads}))
-        frame = rows_of(settings, arguments.rows)
+        frame = random_rows(settings, arguments.rows)
         write_samples(settings, START, frame, ROW_GROUP)
         folder = Paths(settings.lake.root).samples(START)
-        print(f"{arguments.rows:,} rows, {len(alone)} features, batch {arguments.batch}, {arguments.threads} thread(s)")
+        print(
+            f"{arguments.rows:,} rows, {len(features)} features, batch {arguments.batch}, {arguments.threads} thread(s)"
+        )
         for name in ("hard", "mmoe"):
             model = load_model(name)
-            assert model.family == "ranker"
+            assert model.family == "ranker" and model.kind == "network"
             optimiser = model.optimiser.model_copy(update={"batch_size": arguments.batch})
             model = model.model_copy(update={"optimiser": optimiser})
-            ours, rechub = Ours(model, settings, folder), Rechub(model, settings, frame)
-            calls: dict[str, Call] = {"train": ours.train, "rechub train": rechub.train}
-            calls |= {"infer": ours.infer, "predict": ours.predict, "rechub infer": rechub.infer}
+            sparsetag, rechub = Sparsetag(model, settings, folder), TorchRechub(model, settings, frame)
+            calls: dict[str, Call] = {"train": sparsetag.train, "rechub train": rechub.train}
+            calls |= {"infer": sparsetag.infer, "predict": sparsetag.predict, "rechub infer": rechub.infer}
             report(name, Turns(calls, arguments.runs), arguments.rows)
 
 
 def report(name: str, turns: Turns, rows: int) -> None:
-    """Rows a second, and how often ours goes into torch-rechub's time."""
+    """Rows a second, and torch-rechub's time divided by sparsetag's."""
     for what, other in (("train", "rechub train"), ("infer", "rechub infer"), ("predict", "rechub infer")):
         rates = f"{rows / turns.median(what):>10,.0f} rows/s, torch-rechub {rows / turns.median(other):>8,.0f}"
         print(f"{name:6}{what:8}{rates}, ratio {turns.ratio(other, what)}", flush=True)

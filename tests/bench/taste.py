@@ -22,8 +22,8 @@ from etl.contract import columns_of
 from etl.sources.world import world
 from tagging.scoring.export import export
 from tagging.scoring.score import cosines
-from trainer.comparison.run import with_seed
-from trainer.daily.open import open_tagger
+from trainer.comparison.training import with_seed
+from trainer.daily.open import open_run
 from trainer.data import vocabulary
 
 STEPS = {"interest": "click", "intention": "conversion"}
@@ -39,9 +39,9 @@ def rank_correlation(one: np.ndarray, other: np.ndarray, axis: int) -> float:
 
 def of_tagger(settings: Settings, name: str, day: date, task: str) -> tuple[float, float]:
     """Rank correlation with the world's taste over the tags of a user, and over the users of a tag."""
-    run = open_tagger(settings, name)
+    run = open_run(settings, "tagger", name)
     tags = vocabulary.values(run.paths, day, settings.tagger.tag_feature)
-    exported = export(run.load_model(day), list(tags))
+    exported = export(run.restored(day), list(tags))
     columns = columns_of(feature for feature in settings.features if feature.table == "users")
     users = pyarrow.parquet.read_table(run.paths.users(day), columns=["user_id", *columns]).to_pandas()
     with torch.inference_mode():

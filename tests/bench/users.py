@@ -1,9 +1,10 @@
-"""Users tagged end to end: from raw rows to tags, profiles and audiences, with the time and memory of every job.
+"""Time and memory of every job from raw rows to tags, profiles and audiences, for growing numbers of users.
 
     python -m tests.bench.users [--users 10000 100000 1000000] [--config conf/shop.toml]
 
-A simulated world of so many users in a lake of its own: samples of two days and a tagger trained on them, then all
-users. Some ten minutes, so it is no part of `make bench`. Memory as in tests/bench/demo.py.
+Each number of users gets a simulated world in a lake of its own: samples of two days, a tagger trained on them, then
+tags for all users. It takes about ten minutes, so `make bench` leaves it out. Memory is measured as in
+tests/bench/demo.py.
 """
 
 import argparse
@@ -23,8 +24,8 @@ from tests.bench.demo import PROJECT, Memory
 TAGGING = "tagging.tag_users"
 
 
-def measured(module: str, arguments: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds and peak GB (PSS) of a job; raises CalledProcessError when it fails."""
+def run_job(module: str, arguments: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Runs a job; returns seconds and peak GB (PSS). Raises CalledProcessError when it fails."""
     started = time.monotonic()
     command = [sys.executable, "-m", module, *arguments]
     with psutil.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL) as job:
@@ -59,9 +60,9 @@ def main() -> None:
                 ("etl.build_users", ["--day", last]),
                 (TAGGING, ["--day", last]),
             ):
-                seconds, peak = measured(module, ["--config", arguments.config, *days], environment)
-                of_user = f"{1e6 * seconds / users:.0f}" if module == TAGGING else ""
-                print(f"| {users:,} | {module} | {seconds:.0f} | {of_user} | {peak:.2f} |", flush=True)
+                seconds, peak = run_job(module, ["--config", arguments.config, *days], environment)
+                a_user = f"{1e6 * seconds / users:.0f}" if module == TAGGING else ""
+                print(f"| {users:,} | {module} | {seconds:.0f} | {a_user} | {peak:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The job that compares models: resumable training, undefined as a word, refusals, and MLflow runs to compare."""
+"""The job that compares models: training, resumption, undefined metrics, refusals, and MLflow runs."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ from tests.trainer.test_train_day import bits
 from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 from trainer.compare_models import compare, main
 from trainer.comparison.rankscore import Rankscore
-from trainer.comparison.statistics import Asked
+from trainer.comparison.request import Request
 from trainer.evaluation.predictions import read_predictions
 
 DAYS = [str(START + timedelta(days=n)) for n in range(4)]
@@ -30,7 +30,7 @@ DAYS = [str(START + timedelta(days=n)) for n in range(4)]
 
 @pytest.fixture
 def job(settings, monkeypatch):
-    """Runs the job; gives the folder of the comparison."""
+    """Runs the job; `job.folder` is the published comparison."""
 
     def run(*arguments: str) -> None:
         command = ["compare_models", "--config", "conf/demo.toml", "--from", DAYS[2], "--to", DAYS[3], *arguments]
@@ -46,76 +46,85 @@ def job(settings, monkeypatch):
 def test_models_are_trained_compared_published_and_logged(settings, job, capsys):
     publish_days(settings, 4, rows=1000)
     job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
-    said = capsys.readouterr().out
-    assert "comparison: dnn, seed 0: 4 of 4 left" in said and "comparison: sparse_weight, seed 1: 1 of 4 left" in said
+    events = capsys.readouterr().err
+    assert "training for the comparison  model=dnn seed=0 left=4 of=4" in events
+    assert "training for the comparison  model=sparse_weight seed=1 left=1 of=4" in events
     found = json.loads((job.folder / "comparison.json").read_text())
     assert list(found["models"]) == ["dnn", "sparse_weight"]
     assert found["rows"] == 2000 and found["test"] == "scipy.stats.ttest_rel"
-
-    runs = ["sparse_weight", "sparse_weight-seed1"]
-    frames = [pd.concat(_predicted(settings, run)) for run in runs]
-    of_cvr = [frame[(frame["task"] == "cvr") & (frame["defined"] > 0)] for frame in frames]
-    errors = [float(((f["prediction"] - f["label"]) ** 2).mean()) for f in of_cvr]
-    sparse = found["models"]["sparse_weight"]
-    assert sparse["spreads"]["cvr_mse"]["mean"] == pytest.approx(np.mean(errors), rel=1e-6)
-    assert sparse["spreads"]["cvr_mse"]["sd"] == pytest.approx(np.std(errors, ddof=1), rel=1e-4)
-    assert sparse["differences"]["ctr_auc"]["pairs"] == 4
-    by_day = [sparse["by_day"][day]["cvr_mse"]["mean"] for day in DAYS[2:]]
-    rows = [sum(len(f[f["impression_id"].str.startswith(day)]) for f in of_cvr) for day in DAYS[2:]]
-    assert sparse["by_day"].keys() == set(DAYS[2:])
-    assert np.average(by_day, weights=rows) == pytest.approx(np.mean(errors), rel=1e-6)
-    # another label: what sparse_weight misses is not what dnn misses; the order is of the same yes or no
-    assert "cvr_mse" not in sparse["differences"] and "cvr_auc" in sparse["differences"]
-    assert set(sparse["by_domain"]) == {"d1", "d2", "d3", "d4"} and len(sparse["by_activity"]) == 4
-
-    made = [sample_rows(settings, date.fromisoformat(day), 1000) for day in DAYS]
-    mean = pd.concat(made[:2]).query("click == 1")["converted"].mean()
-    missed = (pd.concat(made[2:]).query("click == 1")["converted"] - mean) ** 2
-    assert found["predicting_the_mean"]["cvr_mse"] == pytest.approx(missed.mean(), rel=1e-6)
-
+    check_cvr_errors(settings, found["models"]["sparse_weight"])
+    check_error_of_the_mean(settings, found["predicting_the_mean"]["cvr_mse"])
     text = (job.folder / "comparison.md").read_text()
     assert "## ctcvr, top rows" in text and "| sparse_weight † | 0." in text and "nan" not in text.lower()
+
     logged = runs_of(settings, "comparison")
     assert set(logged) == {"models", "models sparse_weight", "models dnn"}
-    run = logged["models sparse_weight"]
+    run, metrics = logged["models sparse_weight"], found["models"]["sparse_weight"]["spreads"]
     assert run.data.params["sharing"] == "sparse_weight" and run.data.params["seeds"] == "2"
-    assert run.data.metrics["cvr_mse"] == pytest.approx(np.mean(errors), rel=1e-6)
-    assert run.data.metrics["cvr_mse_sd"] == pytest.approx(np.std(errors, ddof=1), rel=1e-4)
+    assert run.data.metrics["cvr_mse"] == metrics["cvr_mse"]["mean"]
+    assert run.data.metrics["cvr_mse_sd"] == metrics["cvr_mse"]["sd"]
     assert {
         "comparison.md",
         "ctr_auc_by_model.png",
         "rankscore_value_of_top_by_model.png",
         "ctr_auc_by_activity.png",
     } <= artifacts(settings, logged["models"])
+    check_resumption(settings, job, capsys)
+    assert set(runs_of(settings, "comparison")) == set(logged)
 
+
+def check_cvr_errors(settings, found):
+    """sparse_weight learns the share and dnn yes or no: their errors do not compare, their order does."""
+    paths, errors, rows = Paths(settings.lake.root), {}, {}
+    for run in ("sparse_weight", "sparse_weight-seed1"):
+        days = [read_predictions(paths.predictions("ranker", run, date.fromisoformat(day))) for day in DAYS[2:]]
+        clicked = [frame[(frame["task"] == "cvr") & (frame["defined"] > 0)] for frame in days]
+        both = pd.concat(clicked)
+        errors[run] = float(((both["prediction"] - both["label"]) ** 2).mean())
+        for day, frame in zip(DAYS[2:], clicked, strict=True):
+            rows[day] = rows.get(day, 0) + len(frame)
+    mean, sd = np.mean(list(errors.values())), np.std(list(errors.values()), ddof=1)
+    assert found["spreads"]["cvr_mse"]["mean"] == pytest.approx(mean, rel=1e-6)
+    assert found["spreads"]["cvr_mse"]["sd"] == pytest.approx(sd, rel=1e-4)
+    by_day = {day: metrics["cvr_mse"]["mean"] for day, metrics in found["by_day"].items()}
+    assert by_day.keys() == rows.keys()
+    weighted = sum(by_day[day] * rows[day] for day in rows) / sum(rows.values())
+    assert weighted == pytest.approx(mean, rel=1e-6)
+    assert "cvr_mse" not in found["differences"] and "cvr_auc" in found["differences"]
+    assert found["differences"]["ctr_auc"]["pairs"] == 4
+    assert set(found["by_domain"]) == {"d1", "d2", "d3", "d4"} and len(found["by_activity"]) == 4
+
+
+def check_error_of_the_mean(settings, mse):
+    samples = [sample_rows(settings, date.fromisoformat(day), 1000) for day in DAYS]
+    earlier, later = (pd.concat(days).query("click == 1")["converted"] for days in (samples[:2], samples[2:]))
+    assert mse == pytest.approx(((later - earlier.mean()) ** 2).mean(), rel=1e-6)
+
+
+def check_resumption(settings, job, capsys):
+    """A published comparison is left alone; without its table and one model, that model alone is trained again."""
     before = bits(settings.lake.root)
     job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
-    assert "nothing to do" in capsys.readouterr().out
+    assert "comparison is published already" in capsys.readouterr().err
     with pytest.raises(InputError, match="other models, seeds or days"):
         job("--models", "sparse_weight", "--seeds", "2")
-    # killed in its last hours: the table and a model are missing, the rest is taken as it is
     for lost in (job.folder, Paths(settings.lake.root).model("ranker", "dnn-seed1", date.fromisoformat(DAYS[3]))):
         shutil.rmtree(lost)
     capsys.readouterr()
     job("--models", "sparse_weight", "--base", "dnn", "--seeds", "2")
-    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if " rows in " in line] == [
-        f"ranker dnn-seed1 {DAYS[3]}"
-    ]
+    trained = [line for line in capsys.readouterr().err.splitlines() if " model published " in line]
+    assert len(trained) == 1 and f"model=dnn-seed1 day={DAYS[3]} " in trained[0]
     assert bits(settings.lake.root) == before
-    assert set(runs_of(settings, "comparison")) == set(logged)
-
-
-def _predicted(settings, run):
-    paths = Paths(settings.lake.root)
-    return [read_predictions(paths.predictions("ranker", run, date.fromisoformat(day))) for day in DAYS[2:]]
 
 
 def two_models(root: Path) -> None:
     settings = load_settings("conf/demo.toml").model_copy(
         update={"lake": Lake(root=root / "lake"), "tracking": Tracking(uri=f"sqlite:///{root}/mlflow.db")}
     )
-    asked = Asked("ranker", ["single", "hard"], "single", 1, date(2026, 1, 2), date(2026, 1, 3), Rankscore())
-    compare(settings, asked, "models")
+    request = Request(
+        "models", "ranker", ["single", "hard"], "single", 1, date(2026, 1, 2), date(2026, 1, 3), Rankscore()
+    )
+    compare(settings, request)
 
 
 def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tmp_path):
@@ -125,11 +134,11 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tmp_pa
         settings = load_settings("conf/demo.toml").model_copy(update={"lake": Lake(root=lake / "lake")})
         publish_days(settings, 3, rows=300)
     two_models(lakes[0])
-    # the second model's second of three days is trained and not yet published
+    # the second model is trained on the second of three days, and that day is not published
     killed(two_models, lakes[1], "trainer.training.checkpoint:save", 5)
     assert not (lakes[1] / "lake" / "comparisons").exists()
-    # everything is logged and the table is written, but not published
-    killed(two_models, lakes[1], "trainer.comparison.run:write_manifest", 1)
+    # everything is logged and the table is written, and not published
+    killed(two_models, lakes[1], "trainer.comparison.publication:write_manifest", 1)
     assert not (lakes[1] / "lake" / "comparisons").exists()
     two_models(lakes[1])
     undisturbed, after = (bits(lake / "lake" / "comparisons" / "models") for lake in lakes)
@@ -140,7 +149,7 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tmp_pa
     assert set(runs_of(settings, "comparison")) == {"models", "models single", "models hard"}
 
 
-def test_a_day_without_any_conversion_and_a_domain_of_one_class_are_undefined_and_training_goes_on(settings, job):
+def test_a_day_without_conversions_and_a_domain_of_one_class_have_undefined_metrics(settings, job):
     days = publish_days(settings, 4, rows=1000)
     none = sample_rows(settings, days[2], 1000)
     none[["click", "conversion", "converted", "action", "action_defined", "conversion_defined"]] = 0.0
@@ -181,14 +190,14 @@ def test_a_day_without_any_conversion_and_a_domain_of_one_class_are_undefined_an
         (["--models", "hard", "--rankscore", "1", "1", "1"], "nothing says the length"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_before_any_work(settings, job, arguments, match):
+def test_impossible_comparisons_are_refused_before_any_work(settings, job, arguments, match):
     with pytest.raises(InputError, match=match):
         job(*arguments)
     assert not settings.lake.root.exists()
 
 
 @pytest.mark.parametrize("arguments", [["--seeds", "0"], ["--seeds", "21"], ["--seeds", "x"], ["--name", "../x"]])
-def test_what_is_no_number_of_seeds_and_no_name_ends_with_exit_code_2(job, arguments):
+def test_a_wrong_number_of_seeds_or_name_ends_with_exit_code_2(job, arguments):
     with pytest.raises(SystemExit) as ended:
         job("--models", "hard", *arguments)
     assert ended.value.code == 2

@@ -1,1 +1,1 @@
-"""Several models over the same days and seeds."""
+"""Several models over the same days and seeds, compared with a base."""

@@ -1,4 +1,4 @@
-"""What became of a day's impressions, as every model is held against it, whatever it learns itself."""
+"""What became of a day's impressions: every model is judged by it, whichever label it learns."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -16,13 +16,13 @@ _COLUMNS = ["impression_id", "click", "conversion", "converted", "conversion_def
 def read_outcomes(paths: Paths, days: Sequence[date], length: str | None = None) -> pd.DataFrame:
     """day, impression_id, clicked (bool), conversion, converted, value; and `length` when a numeric feature is named.
 
-    value: the conversion (share watched), 0 without a click. Clicked impressions whose conversion is not known are
-    left out. Raises InputError.
+    value: the conversion (share watched), 0 without a click. Clicked impressions with an unknown conversion are left
+    out. Raises InputError when samples or the feature are missing.
     """
     frames = []
     for day in days:
         folder = paths.samples(day)
-        manifest = read_manifest(folder, hint=f"build the samples: python -m etl.build_samples --day {day}")
+        manifest = read_manifest(folder, hint=f"build the samples: sparsetag build_samples --day {day}")
         column = [f"v_{length}"] if length else []
         for entry in manifest["files"]:
             known = pyarrow.parquet.read_schema(folder / entry["name"]).names
@@ -30,7 +30,7 @@ def read_outcomes(paths: Paths, days: Sequence[date], length: str | None = None)
                 raise InputError(
                     f"column {missing[0]} is missing",
                     where=folder,
-                    hint="name a numeric feature of [[features]] as --length, or build the samples again",
+                    hint="name a numeric feature of [[features]] as --length, or rebuild the samples",
                 )
             table = pyarrow.parquet.read_table(folder / entry["name"], columns=[*_COLUMNS, *column])
             rows = table.to_pandas().rename(columns={f"v_{length}": "length"})
@@ -39,3 +39,12 @@ def read_outcomes(paths: Paths, days: Sequence[date], length: str | None = None)
             rows["value"] = rows["conversion"].where(rows["clicked"], 0.0)
             frames.append(rows[~rows["clicked"] | (rows["conversion_defined"] > 0)])
     return pd.concat(frames, ignore_index=True).drop(columns=["click", "conversion_defined"])
+
+
+def mse_of_mean(earlier: pd.DataFrame, outcomes: pd.DataFrame, label: str) -> float | None:
+    """MSE of CVR when the mean of all earlier days is predicted: what a model has to beat.
+
+    Both: as `read_outcomes` gives them; clicked rows count. label: conversion or converted.
+    """
+    before, now = (frame.loc[frame["clicked"], label] for frame in (earlier, outcomes))
+    return float(((now - before.mean()) ** 2).mean()) if len(before) and len(now) else None

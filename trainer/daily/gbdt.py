@@ -16,7 +16,7 @@ from conf import cli
 from conf.settings.model_file import GbdtModel
 from conf.settings.run_file import Settings
 from etl.artefact import identity
-from trainer.daily import trees
+from trainer.daily import plots, trees
 from trainer.daily.run import DailyRun, TrainedDay
 from trainer.data.batch import Batch
 from trainer.data.reader import read
@@ -65,7 +65,7 @@ class GbdtRun(DailyRun[trees.Trees]):
             "constants": dict(fitted.constants),
             "feature_order": [feature.name for feature in settings.features],
         }
-        return TrainedDay(fitted, result, manifest, save)
+        return TrainedDay(result, manifest, save, figures=lambda: plots.of_trees(fitted))
 
 
 def open_gbdt(settings: Settings, name: str, model: GbdtModel) -> GbdtRun:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, TypeVar
 
+from matplotlib.figure import Figure
+
 from conf.settings.model_file import NetworkModel
 from conf.settings.run_file import Settings
 from etl.artefact import identity
@@ -26,6 +28,7 @@ from trainer.training.optimiser import StepOptimiser
 D = TypeVar("D", bound=NetworkModel)  # what its model file declares
 M = TypeVar("M", bound=TaskModel)
 Builder = Callable[[D, Settings, Mapping[str, int], Mapping[str, Mask] | None], M]
+Figures = Callable[[M, Settings, date], Mapping[str, Figure]]
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class NetworkRun(DailyRun[M], Generic[D, M]):
     model: D
     masks: Mapping[str, Mask] | None
     builder: Builder[D, M]
+    figures: Figures[M]
 
     def build(self, sizes: Mapping[str, int]) -> M:
         return self.builder(self.model, self.settings, sizes, self.masks).to(self.device)
@@ -76,14 +80,16 @@ class NetworkRun(DailyRun[M], Generic[D, M]):
         parent = None if first else identity(self.paths.model(self.family, self.name, day - ONE_DAY))
         order = [feature.name for feature in settings.features]
         return TrainedDay(
-            model=model,
             result=result,
             manifest={"parent": parent, "batches": result.batches, "feature_order": order},
             save=lambda staging, manifest: checkpoint.save(staging, model, optimiser.state(), manifest),
+            figures=lambda: self.figures(model, settings, day),
         )
 
 
-def open_network(settings: Settings, name: str, model: D, builder: Builder[D, M]) -> NetworkRun[D, M]:
+def open_network(
+    settings: Settings, name: str, model: D, builder: Builder[D, M], figures: Figures[M]
+) -> NetworkRun[D, M]:
     """Reads the masks if the model needs them; raises InputError when they are missing or do not fit."""
     make_deterministic(settings.training)
     return NetworkRun(
@@ -94,4 +100,5 @@ def open_network(settings: Settings, name: str, model: D, builder: Builder[D, M]
         device=choose_device(settings.training),
         masks=store.load_for(settings, model) if model.sharing.is_masked else None,
         builder=builder,
+        figures=figures,
     )

@@ -9,6 +9,7 @@ from conf.paths import Paths, run_name
 from conf.settings.model_file import Model, TaggerModel, needs_masks
 from conf.settings.run_file import Settings
 from etl.artefact import is_published, read_manifest
+from trainer.daily import plots
 from trainer.daily.gbdt import open_gbdt
 from trainer.daily.network import NetworkRun, open_network
 from trainer.daily.run import DailyRun
@@ -38,7 +39,7 @@ def open_ranker(settings: Settings, model_name: str | None = None) -> DailyRun[P
     settings = in_order_of_first_model(settings, name, model)
     if model.kind == "gbdt":
         return open_gbdt(settings, name, model)
-    return open_network(settings, name, model, build.ranker)
+    return open_network(settings, name, model, build.ranker, plots.of_ranker)
 
 
 def open_tagger(settings: Settings, model_name: str | None = None) -> TaggerRun:
@@ -48,7 +49,7 @@ def open_tagger(settings: Settings, model_name: str | None = None) -> TaggerRun:
     if model.family == "ranker":
         raise _another_family(declared, model)
     name = run_name(declared, settings.training.seed)
-    return open_network(in_order_of_first_model(settings, name, model), name, model, build.tagger)
+    return open_network(in_order_of_first_model(settings, name, model), name, model, build.tagger, plots.of_tagger)
 
 
 def in_order_of_first_model(settings: Settings, name: str, model: Model) -> Settings:

@@ -1,29 +1,29 @@
-"""Which pictures a day's run shows: its next-day calibration, and what is particular to its family."""
+"""Figures of a day's run in MLflow: calibration of the next-day predictions, and what the model itself shows."""
 
 from datetime import date
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from conf.paths import Paths
+from conf.settings.run_file import Settings
 from etl.artefact import is_published
-from trainer.daily.run import DailyRun
+from trainer.daily.trees import Trees
 from trainer.data import vocabulary
 from trainer.evaluation.predictions import read_predictions
-from trainer.models.base import Predictor
+from trainer.models.base import TaskModel
+from trainer.models.tagger import Tagger
 from trainer.tracking import figures
 
 MOST_TAGS = 40
 
 
-def of_day(run: DailyRun[Predictor], day: date, model: Predictor) -> dict[str, Figure]:
-    """name -> figure"""
-    shown = _OF_FAMILY[run.model.family](run, day, model)
-    predictions = run.paths.predictions(run.family, run.name, day)
-    if is_published(predictions) and (curves := deciles(read_predictions(predictions))):
-        shown["next_day_calibration"] = figures.calibration_curve(curves)
-    return shown
+def next_day_calibration(predictions: Path) -> dict[str, Figure]:
+    """predictions: the folder of a day; there is none on the first day."""
+    curves = deciles(read_predictions(predictions)) if is_published(predictions) else {}
+    return {"next_day_calibration": figures.calibration_curve(curves)} if curves else {}
 
 
 def deciles(predictions: pd.DataFrame) -> dict[str, tuple[list[float], list[float]]]:
@@ -36,26 +36,23 @@ def deciles(predictions: pd.DataFrame) -> dict[str, tuple[list[float], list[floa
     return curves
 
 
-def _of_ranker(run: DailyRun[Predictor], day: date, model: Any) -> dict[str, Figure]:
+def of_ranker(model: TaskModel, settings: Settings, day: date) -> dict[str, Figure]:
+    """A network of fully connected layers has nothing to show."""
     return {}
 
 
-def _of_gbdt(run: DailyRun[Predictor], day: date, model: Any) -> dict[str, Figure]:
-    """What the trees of each task look at, when any could be grown."""
-    importance = model.importance()
+def of_trees(trees: Trees) -> dict[str, Figure]:
+    """Which features the trees of each task split on; nothing when no tree could be grown."""
+    importance = trees.importance()
     return {"feature_importance": figures.feature_importance(importance)} if importance else {}
 
 
-def _of_tagger(run: DailyRun[Predictor], day: date, model: Any) -> dict[str, Figure]:
-    """MVKE figure 8: how much each VKE counts for each tag, by task."""
-    names = vocabulary.values(run.paths, day, run.settings.tagger.tag_feature)
+def of_tagger(tagger: Tagger, settings: Settings, day: date) -> dict[str, Figure]:
+    """MVKE figure 8: the weight of each VKE for each tag, by task; nothing for a user tower of one vector."""
+    names = vocabulary.values(Paths(settings.lake.root), day, settings.tagger.tag_feature)
     ids = list(names)[:MOST_TAGS]
-    gates = model.gate_weights(ids)
     return {
         f"gate_weights_{task}": figures.gate_heatmap(weights, [names[n] for n in ids], task)
-        for task, weights in gates.items()
+        for task, weights in tagger.gate_weights(ids).items()
         if weights.shape[1] > 1
     }
-
-
-_OF_FAMILY = {"ranker": _of_ranker, "gbdt": _of_gbdt, "tagger": _of_tagger}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+from matplotlib.figure import Figure
 
 from conf.paths import Paths
 from conf.settings.model_file import RankingModel, TaggerModel
@@ -28,12 +29,13 @@ class TrainedDay:
     """A model that was trained on a day and is not published yet.
 
     manifest: what it adds to the manifest. save: writes the model and the whole manifest into a staging folder.
+    figures: draws what the model shows of itself, name -> figure (trainer/daily/plots.py).
     """
 
-    model: Predictor
     result: PassResult
     manifest: dict[str, Any]
     save: Callable[[Path, Mapping[str, Any]], None]
+    figures: Callable[[], Mapping[str, Figure]]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from etl.artefact import identity, is_published, publish, read_manifest
 from trainer.daily import plots
 from trainer.daily.run import ONE_DAY, DailyRun, TrainedDay
 from trainer.data import vocabulary
-from trainer.evaluation.metrics import flatten
-from trainer.evaluation.predict import metrics_by_task, predict
+from trainer.evaluation.metrics import flatten, metrics_by_task
+from trainer.evaluation.predict import predict
 from trainer.evaluation.predictions import write_predictions
 from trainer.models.base import Predictor
 from trainer.tracking import mlflow_runs
@@ -91,7 +91,8 @@ def _log(run: DailyRun[Predictor], day: date, manifest: dict[str, Any], trained:
         of_day.params({**params, "day": day, "device": run.device.type})
         of_day.metrics(values | {"waiting_share": result.waiting_share, "seconds": result.seconds}, day, step)
         of_day.dataset(run.paths.samples(day), manifest["samples"], "training")
-        for name, figure in plots.of_day(run, day, trained.model).items():
+        predictions = run.paths.predictions(run.family, run.name, day)
+        for name, figure in {**trained.figures(), **plots.next_day_calibration(predictions)}.items():
             of_day.figure(figure, name)
 
 

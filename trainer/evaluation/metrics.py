@@ -1,24 +1,38 @@
 """Out-of-sample metrics. What is undefined on the data is None, never NaN and never an exception."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-Metrics = dict[str, float | None]
+
+class MetricName(NamedTuple):
+    """A metric of a target: what is predicted, and how it is judged."""
+
+    target: str
+    metric: str
+
+    def __str__(self) -> str:
+        """ "ctr_auc": in tables, JSON and MLflow."""
+        return f"{self.target}_{self.metric}"
+
+
+Metrics = dict[str, float | None]  # of one target
+MetricValues = dict[MetricName, float | None]
 Array = NDArray[Any]
 TOP_PERCENT = (0.1, 0.6, 1.0)
+TOP_METRICS = tuple(f"{kind}_top{percent:g}" for percent in TOP_PERCENT for kind in ("recall", "precision", "f1"))
 
 
 def evaluate(predictions: pd.DataFrame) -> Metrics:
     """Metrics of one task's predictions (rows where its label is defined; contract.PREDICTIONS).
 
     auc: area under the ROC curve of `positive`. gauc_impressions, gauc_equal: the mean of the users' own AUCs,
-    weighted by their rows or equally, over users with both classes. With a column `day`, of the users' days: the model
-    of a day has learnt what a user did the day before, so that pairs across days are ordered by what came after.
+    weighted by their rows or equally, over users with both classes. With a column `day` each user's days count apart:
+    a later day's model has learnt from the earlier day, so pairs across days say nothing about its order.
     mse, logloss: against `label`. calibration: sum of predictions / sum of labels.
     """
     frame = predictions[predictions["defined"] > 0]
@@ -39,24 +53,29 @@ def evaluate(predictions: pd.DataFrame) -> Metrics:
     }
 
 
-def at_tops(predictions: pd.DataFrame) -> Metrics:
-    """Recall, precision and F1 when the top share of one task's rows, by prediction, counts as predicted positive.
+def metrics_by_task(predictions: pd.DataFrame) -> dict[str, Metrics]:
+    return {str(task): evaluate(rows) for task, rows in predictions.groupby("task")}
 
-    ESM2 section 4.2.1, tables 4 and 5; ties in the order of the rows. Undefined without positives, and where there are
-    too few rows for the share.
+
+def evaluate_tops(predictions: pd.DataFrame) -> Metrics:
+    """TOP_METRICS: recall, precision and F1 when the top share of one task's rows counts as predicted positive.
+
+    ESM2 section 4.2.1, tables 4 and 5. Rows by prediction, ties in the order of the rows. Undefined without positives,
+    and where there are too few rows for the share.
     """
     frame = predictions[predictions["defined"] > 0]
     positive = frame["positive"].to_numpy(np.float64)
     best_first = np.argsort(-frame["prediction"].to_numpy(np.float64), kind="stable")
-    found: Metrics = {}
+    positives = float(positive.sum())
+    values: list[float | None] = []
     for percent in TOP_PERCENT:
         count = round(len(frame) * percent / 100)
         hits = float(positive[best_first[:count]].sum())
-        defined = count > 0 and positive.sum() > 0
-        found[f"recall_top{percent:g}"] = hits / float(positive.sum()) if defined else None
-        found[f"precision_top{percent:g}"] = hits / count if defined else None
-        found[f"f1_top{percent:g}"] = 2 * hits / (count + float(positive.sum())) if defined else None
-    return found
+        if count and positives:
+            values += [hits / positives, hits / count, 2 * hits / (count + positives)]
+        else:
+            values += [None, None, None]
+    return dict(zip(TOP_METRICS, values, strict=True))
 
 
 def _mean(values: Array, weights: Array) -> float | None:
@@ -78,10 +97,10 @@ def _auc_by_user(users: Array, positive: Array, predicted: Array) -> pd.DataFram
 
 
 def flatten(metrics: Mapping[str, Metrics]) -> dict[str, float]:
-    """{"ctr": {"auc": x}} to {"ctr_auc": x}, the undefined ones left out."""
+    """{"ctr": {"auc": x}} to {"ctr_auc": x}, as MLflow names them; undefined ones are left out."""
     return {
-        f"{task}_{name}": value
-        for task, of_task in metrics.items()
-        for name, value in of_task.items()
+        str(MetricName(target, metric)): value
+        for target, of_target in metrics.items()
+        for metric, value in of_target.items()
         if value is not None
     }

@@ -1,4 +1,4 @@
-"""Next-day predictions: a day's rows scored by the model of the day before, before anybody trains on them."""
+"""Predictions of a day's rows: by the model of the day before, before today's model trains on them."""
 
 from pathlib import Path
 
@@ -8,16 +8,15 @@ import torch
 from etl.contract import PREDICTIONS
 from trainer.data.layout import Layout
 from trainer.data.reader import read
-from trainer.evaluation.metrics import Metrics, evaluate
 from trainer.models.base import Predictor
 from trainer.objectives.objective import Objective
 
 KEYS = ["impression_id", "user_id", "item_id", "domain"]
-CHUNK = 1024  # rows at once: their inputs and hidden layers lie in the processor's cache
+CHUNK = 1024  # rows of a forward pass, whose inputs and hidden layers then fit the processor's cache
 
 
 def predict(model: Predictor, objective: Objective, folder: Path, layout: Layout, device: torch.device) -> pd.DataFrame:
-    """Every row of samples/dt=D once for every target; columns of contract.PREDICTIONS."""
+    """Every row of samples/dt=D (`folder`) once for each target; columns of contract.PREDICTIONS."""
     frames = []
     with torch.inference_mode():
         for group in read(folder, layout, keys=KEYS, labels=objective.label_columns, values=model.value_columns):
@@ -39,7 +38,3 @@ def predict(model: Predictor, objective: Objective, folder: Path, layout: Layout
                     )
                 )
     return pd.concat(frames, ignore_index=True)[list(PREDICTIONS)]
-
-
-def metrics_by_task(predictions: pd.DataFrame) -> dict[str, Metrics]:
-    return {str(task): evaluate(frame) for task, frame in predictions.groupby("task")}

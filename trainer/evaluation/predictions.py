@@ -1,4 +1,4 @@
-"""The predictions table on disk: predictions/<family>/<run>/dt=D."""
+"""The table predictions/<family>/<run>/dt=D, written and read."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from etl.contract import PREDICTIONS
 
 
 def write_predictions(folder: Path, predictions: pd.DataFrame, manifest: dict[str, object]) -> None:
-    """One Parquet file and its manifest into a staging folder."""
+    """Writes one Parquet file and the manifest into a staging folder."""
     types = {"string": pyarrow.string(), "float": pyarrow.float32()}
     schema = pyarrow.schema([(name, types[kind]) for name, kind in PREDICTIONS.items()])
     path = folder / "part-00000.parquet"

@@ -19,8 +19,8 @@ from trainer.data import vocabulary
 from trainer.data.layout import Layout
 from trainer.data.reader import read, value_statistics
 from trainer.data.waiting import Waiting
-from trainer.evaluation.metrics import flatten
-from trainer.evaluation.predict import metrics_by_task, predict
+from trainer.evaluation.metrics import flatten, metrics_by_task
+from trainer.evaluation.predict import predict
 from trainer.models.base import TaskModel
 from trainer.models.build import build, mask_shapes
 from trainer.objectives.objective import Objective, one_step_per_head

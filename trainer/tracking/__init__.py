@@ -1,1 +1,1 @@
-"""What MLflow shows."""
+"""MLflow: runs and figures."""

@@ -1,4 +1,4 @@
-"""The pictures people look at in the MLflow UI."""
+"""Figures for the MLflow UI."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 matplotlib.use("Agg")
 
 _SHADES = {"shared": "#2a7f62", "dead": "#d5d8dc"}
-MOST_FEATURES = 15
+MOST_FEATURES = 15  # bars of a task
 _DASHES = ("-", "--", ":")
 _TASKS = ["#e6a817", "#7a4fa3", "#2f6db5", "#c4483f"]
 
@@ -20,7 +20,8 @@ def pruning_curves(
 ) -> Figure:
     """LT4REC figure 4: each task's metric on the validation day by pruning round; the chosen round is marked.
 
-    history: task -> a record a round with `round`, `metric`, `pruned_share`.
+    history: task -> a record for each round with `round`, `metric`, `pruned_share`. metrics: task -> name of its
+    metric. best: task -> chosen round.
     """
     figure = Figure(figsize=(5 * len(history), 3.6), layout="constrained")
     for axes, (task, rounds) in zip(figure.subplots(1, len(history), squeeze=False)[0], history.items(), strict=True):
@@ -38,7 +39,7 @@ def pruning_curves(
 
 
 def mask_overlap(shares: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Stacked bars: by layer, the share of weights used by one task only, shared, or dead (LT4REC figure 3)."""
+    """LT4REC figure 3: for each layer, the share of weights used by one task only, shared, or dead, as stacked bars."""
     figure = Figure(figsize=(7, 0.7 * len(shares) + 1.4), layout="constrained")
     axes = figure.subplots()
     layers = list(shares)
@@ -58,7 +59,7 @@ def mask_overlap(shares: Mapping[str, Mapping[str, float]]) -> Figure:
 
 
 def calibration_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
-    """Observed against predicted mean in ten equal groups of predictions, a line a task."""
+    """Observed mean by predicted mean in equal groups of predictions; curves: task -> (predicted, observed)."""
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = figure.subplots()
     top = max(max(predicted) for predicted, _ in curves.values())
@@ -72,24 +73,24 @@ def calibration_curve(curves: Mapping[str, tuple[Sequence[float], Sequence[float
 
 
 def feature_importance(shares: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Bars: by task, the share of all gain in splits that each of the most important features has; best first."""
+    """The share of all splits' gain that the most important features have; shares: task -> feature -> share."""
     figure = Figure(figsize=(5 * len(shares), 0.28 * MOST_FEATURES + 1), layout="constrained")
     for axes, (task, of_task) in zip(figure.subplots(1, len(shares), squeeze=False)[0], shares.items(), strict=True):
         names = list(of_task)[:MOST_FEATURES]
         axes.barh(names, [of_task[name] for name in names], color="#2f6db5")
         axes.invert_yaxis()
-        axes.set(title=f"{task}: what its trees look at", xlabel="share of the gain of all splits")
+        axes.set(title=f"{task}: most important features", xlabel="share of the gain of all splits")
         axes.grid(alpha=0.3, axis="x")
     return figure
 
 
-def metric_by_model(means: Mapping[str, float], spreads: Mapping[str, float], base: str, metric: str) -> Figure:
-    """A point a model with its standard deviation over seeds; the base's mean as a line across."""
+def metric_by_model(means: Mapping[str, float], sds: Mapping[str, float], base: str, metric: str) -> Figure:
+    """A point for each model, with its standard deviation over seeds; the base's mean as a line."""
     figure = Figure(figsize=(7, 0.3 * len(means) + 1.4), layout="constrained")
     axes = figure.subplots()
     for model, mean in means.items():
         color = "#c4483f" if model == base else "#2f6db5"
-        axes.errorbar(mean, model, xerr=spreads.get(model, 0.0), fmt="o", color=color, capsize=3)
+        axes.errorbar(mean, model, xerr=sds.get(model, 0.0), fmt="o", color=color, capsize=3)
     if base in means:
         axes.axvline(means[base], linestyle="--", color="#999999", linewidth=1)
     axes.invert_yaxis()
@@ -101,9 +102,9 @@ def metric_by_model(means: Mapping[str, float], spreads: Mapping[str, float], ba
 def metric_by_group(
     groups: Mapping[str, Mapping[str, tuple[float | None, float | None]]], base: str, metric: str
 ) -> Figure:
-    """ESM2 figure 7: a line a model over groups of users, with its standard deviation over seeds.
+    """ESM2 figure 7: a line for each model over groups of users, with its standard deviation over seeds.
 
-    groups: model -> group -> mean and standard deviation; None: undefined, left out.
+    groups: model -> group -> mean and standard deviation; groups without a mean are left out.
     """
     names = list(dict.fromkeys(name for of_model in groups.values() for name in of_model))
     figure = Figure(figsize=(1.8 * len(names) + 3.4, 4.2), layout="constrained")
@@ -123,7 +124,7 @@ def metric_by_group(
 
 
 def gate_heatmap(gates: NDArray[np.float32], tags: Sequence[str], task: str) -> Figure:
-    """MVKE figure 8: gate weights [T, K], a row a tag, a column a VKE; experts of other tasks stay blank."""
+    """MVKE figure 8: gate weights [T, K], tags as rows, VKEs as columns; VKEs of other tasks stay blank."""
     figure = Figure(figsize=(1.0 * gates.shape[1] + 2, 0.26 * len(tags) + 1.4), layout="constrained")
     axes = figure.subplots()
     serving = (gates != 0).any(0)

@@ -1,7 +1,6 @@
-"""What people compare in the MLflow UI: one run for each model's history, and in it one for each day's work.
+"""Runs in MLflow: one for each model's history, and nested in it one for each day. The only module that imports mlflow.
 
-A run is found again by its key (family, run, day, ...): work that is repeated replaces its run instead of adding one.
-The only module that imports mlflow.
+A run is found again by its key (family, model, day, ...), so repeated work replaces its run instead of adding one.
 """
 
 import logging
@@ -40,9 +39,9 @@ class Run:
         self.client.log_batch(self.id, params=[Param(key, str(value)) for key, value in values.items()])
 
     def metrics(self, values: Mapping[str, float], day: date, step: int = 0) -> None:
-        """The time stamp is the day's, so that logging the same figures again changes nothing."""
-        moment = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
-        self.client.log_batch(self.id, metrics=[Metric(key, value, moment, step) for key, value in values.items()])
+        """The timestamp is the day's, so that logging the same metrics again changes nothing."""
+        timestamp = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+        self.client.log_batch(self.id, metrics=[Metric(key, value, timestamp, step) for key, value in values.items()])
 
     def figure(self, figure: Figure, name: str) -> None:
         self.client.log_figure(self.id, figure, f"{name}.png")
@@ -51,7 +50,7 @@ class Run:
         self.client.log_text(self.id, text, name)
 
     def dataset(self, folder: Path, digest: str, context: str) -> None:
-        """What went in, by the hash of its manifest. context: training, validation, ..."""
+        """An input of the run; digest: the hash of its manifest; context: training, validation, ..."""
         name = "/".join(folder.parts[-2:])
         source = Dataset(name, digest, "local", f'{{"uri": "{folder.resolve().as_uri()}"}}')
         self.client.log_inputs(self.id, [DatasetInput(source, [InputTag("mlflow.data.context", context)])])
@@ -60,23 +59,23 @@ class Run:
 def history(
     settings: Settings, experiment: str, name: str, tags: Mapping[str, str], params: Mapping[str, object]
 ) -> Run:
-    """The one run that holds a model's metrics by day as curves; made, with its params, when it is not there yet."""
+    """The run that holds a model's metrics by day as curves; created, with its params, on first use."""
     client, experiment_id = _connect(settings, experiment)
     key = f"history/{name}"
     found = _find(client, experiment_id, key)
     if found:
         return Run(client, found[0], experiment_id)
-    made = Run(client, _create(client, experiment_id, name, key, tags), experiment_id)
-    made.params(params)
-    client.set_terminated(made.id)
-    return made
+    created = Run(client, _create(client, experiment_id, name, key, tags), experiment_id)
+    created.params(params)
+    client.set_terminated(created.id)
+    return created
 
 
 @contextmanager
 def run(
     settings: Settings, experiment: str, name: str, *, key: str, tags: Mapping[str, str], parent: Run | None = None
 ) -> Iterator[Run]:
-    """A run for one piece of work, FINISHED or FAILED at the end; an earlier run of the same key gives way to it."""
+    """A run for one piece of work, FINISHED or FAILED at the end; it replaces an earlier run of the same key."""
     client, experiment_id = _connect(settings, experiment)
     for old in _find(client, experiment_id, key):
         client.delete_run(old)
@@ -96,14 +95,14 @@ def _connect(settings: Settings, experiment: str) -> tuple[MlflowClient, str]:
     if uri.startswith("sqlite:///"):
         database = Path(uri.removeprefix("sqlite:///")).resolve()
         database.parent.mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{database}?timeout=60"  # s to wait for another job that writes; 5 by default
+        uri = f"sqlite:///{database}?timeout=60"  # seconds to wait while another job writes; SQLite's default is 5
         artifacts = (database.parent / "mlartifacts").as_uri()
     client = MlflowClient(tracking_uri=uri)
     name = f"{settings.tracking.experiment}-{experiment}"
     found = client.get_experiment_by_name(name)
     if found:
         return client, found.experiment_id
-    # opens the UI on runs and metrics, not on traces of language models
+    # the UI opens on runs and metrics instead of traces of language models
     kind = {"mlflow.experimentKind": "custom_model_development"}
     return client, client.create_experiment(name, artifact_location=artifacts, tags=kind)
 

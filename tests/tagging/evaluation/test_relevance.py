@@ -11,6 +11,7 @@ from conf.settings.run_file import Settings
 from tagging.evaluation.relevance import NONE, Dealt, dealt_with, of_counts, quality
 from tests.lakes.samples import sample_rows, write_samples
 from tests.lakes.settings import START
+from trainer.evaluation.metrics import MetricName
 from trainer.objectives.build import objective_of
 
 USER_COLUMNS = ["f_user_id", "f_age", "f_gender", "f_region"]
@@ -38,12 +39,12 @@ def test_hit_rate_and_ndcg_by_hand() -> None:
     assert found.hits == {5: 2, 10: 3}
     assert found.ndcg[5] == pytest.approx(second / (1 + second) + 1)
     assert found.ndcg[10] == pytest.approx((second + sixth) / (1 + second) + 1 + sixth)
-    assert (found + found).metrics("interest")["interest_hit_rate_at_5"] == pytest.approx(2 / 3)
+    assert (found + found).metrics("interest")[MetricName("interest", "hit_rate_at_5")] == pytest.approx(2 / 3)
 
 
 def test_without_users_it_is_undefined() -> None:
     none = quality(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.bool))
-    assert (none + NONE).metrics("interest")["interest_ndcg_at_10"] is None
+    assert (none + NONE).metrics("interest")[MetricName("interest", "ndcg_at_10")] is None
 
 
 def test_counts_of_other_users_and_unknown_tags_are_left_out() -> None:

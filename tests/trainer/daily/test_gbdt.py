@@ -28,7 +28,8 @@ from trainer.daily.train import train
 from trainer.daily.trees import TreeInputs, fit
 from trainer.data.batch import Batch
 from trainer.data.layout import Layout
-from trainer.evaluation.predict import metrics_by_task, predict
+from trainer.evaluation.metrics import metrics_by_task
+from trainer.evaluation.predict import predict
 from trainer.evaluation.predictions import read_predictions
 from trainer.objectives.ranking import ctr_cvr
 from trainer.train_day import main

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainer.evaluation.metrics import at_tops, evaluate, flatten
+from trainer.evaluation.metrics import evaluate, evaluate_tops, flatten
 
 
 def frame(users, labels, predictions, defined=None):
@@ -69,7 +69,7 @@ def test_recall_precision_and_f1_of_the_top_by_hand():
     labels[[0, 3, 8]] = 1
     labels[500:517] = 1
     order = np.random.default_rng(0).permutation(1000)
-    found = at_tops(frame(["u"] * 1000, labels[order], np.linspace(0.9, 0.1, 1000)[order]))
+    found = evaluate_tops(frame(["u"] * 1000, labels[order], np.linspace(0.9, 0.1, 1000)[order]))
     assert found == pytest.approx({
         "recall_top0.1": 1 / 20, "precision_top0.1": 1.0, "f1_top0.1": 2 * 1 * 0.05 / 1.05,
         "recall_top0.6": 2 / 20, "precision_top0.6": 2 / 6, "f1_top0.6": 2 * (1 / 3) * 0.1 / (1 / 3 + 0.1),
@@ -81,14 +81,14 @@ def test_equal_predictions_are_taken_in_the_order_of_the_rows():
     first, last = np.zeros(1000), np.zeros(1000)
     first[:2] = last[-2:] = 1
     same = [0.5] * 1000
-    assert at_tops(frame(["u"] * 1000, first, same))["recall_top0.1"] == 0.5
-    assert at_tops(frame(["u"] * 1000, last, same))["recall_top1"] == 0
+    assert evaluate_tops(frame(["u"] * 1000, first, same))["recall_top0.1"] == 0.5
+    assert evaluate_tops(frame(["u"] * 1000, last, same))["recall_top1"] == 0
 
 
 def test_the_top_of_too_few_rows_or_without_positives_is_undefined():
-    few = at_tops(frame(["u"] * 100, [1] + [0] * 99, np.linspace(0.9, 0.1, 100)))
+    few = evaluate_tops(frame(["u"] * 100, [1] + [0] * 99, np.linspace(0.9, 0.1, 100)))
     assert few["recall_top0.1"] is None and few["precision_top0.1"] is None and few["f1_top0.1"] is None
     assert few["precision_top1"] == 1
-    assert set(at_tops(frame(["u"] * 1000, [0] * 1000, [0.5] * 1000)).values()) == {None}
-    undefined = at_tops(frame(["u"] * 1000, [1] * 1000, [0.5] * 1000, defined=[0] * 1000))
+    assert set(evaluate_tops(frame(["u"] * 1000, [0] * 1000, [0.5] * 1000)).values()) == {None}
+    undefined = evaluate_tops(frame(["u"] * 1000, [1] * 1000, [0.5] * 1000, defined=[0] * 1000))
     assert set(undefined.values()) == {None}

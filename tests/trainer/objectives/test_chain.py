@@ -12,7 +12,8 @@ from etl.contract import label_columns
 from tests.lakes.samples import publish_days, sizes
 from trainer.daily.open import open_run
 from trainer.data.batch import Batch
-from trainer.evaluation.predict import metrics_by_task, predict
+from trainer.evaluation.metrics import metrics_by_task
+from trainer.evaluation.predict import predict
 from trainer.objectives import chain
 from trainer.objectives.build import objective_of
 from trainer.objectives.losses import cross_entropy_of_log, log_complement

@@ -1,4 +1,4 @@
-"""What the MLflow UI shows: one run a piece of work, comparable names, dataset identity, pictures."""
+"""What the MLflow UI shows: one run for each piece of work, comparable names, dataset identity, figures."""
 
 from mlflow.tracking import MlflowClient
 
@@ -55,7 +55,7 @@ def test_every_day_is_a_run_and_the_history_a_curve(settings):
     assert [(point.step, point.value) for point in curve] == [(1, today.data.metrics["ctr_auc"])]
 
 
-def test_every_mask_round_is_a_run_and_the_masks_have_their_pictures(settings):
+def test_every_mask_round_is_a_run_and_the_masks_have_figures(settings):
     publish_days(settings, 3, rows=600)
     generate(settings, load_model("sparse_weight"), "sparse_weight")
     runs = runs_of(settings, "masks")
@@ -70,9 +70,14 @@ def test_every_mask_round_is_a_run_and_the_masks_have_their_pictures(settings):
     }
 
 
-def test_the_taggers_run_shows_its_gates(settings):
-    run = open_run(settings, "tagger")
+def test_each_kind_of_model_shows_its_own_figures(settings):
     (first,) = publish_days(settings, 1, rows=600)
-    train(run, first)
-    today = runs_of(settings, "tagger")["mvke 2026-01-01"]
-    assert artifacts(settings, today) == {"gate_weights_interest.png", "gate_weights_intention.png"}
+    expected = {
+        ("tagger", "mvke"): {"gate_weights_interest.png", "gate_weights_intention.png"},
+        ("tagger", "two_tower"): set(),  # a user tower of one vector has no gates
+        ("ranker", "gbdt"): {"feature_importance.png"},
+        ("ranker", "hard"): set(),
+    }
+    for (family, model), figures in expected.items():
+        train(open_run(settings, family, model), first)
+        assert artifacts(settings, runs_of(settings, family)[f"{model} {first}"]) == figures

@@ -1,0 +1,158 @@
+"""The shape of the project: which folder may import which, one import site for each engine, files and functions that
+fit the head.
+
+`python -m tests.test_structure` prints the arrows between folders and the levels.
+"""
+
+import ast
+import statistics
+import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+PACKAGES = ("conf", "etl", "trainer", "tagging", "dags")
+
+# A folder, or a file at the door that folders below import, -> what it may import. Jobs at the door are the package.
+MAY_IMPORT = {
+    "conf/errors.py": set(),
+    "conf/log.py": set(),
+    "conf/paths.py": set(),
+    "conf/settings": set(),
+    "conf": {"conf/errors.py", "conf/log.py", "conf/settings"},
+    "etl/artefact.py": {"conf/errors.py", "conf/paths.py"},
+    "etl/contract.py": {"conf/settings"},
+    "etl/spark": {"conf/settings", "etl/artefact.py", "etl/contract.py"},
+    "trainer/seeding.py": set(),
+}
+ENGINES = {
+    "lightgbm": {"trainer/daily/trees.py"},
+    "mlflow": {"trainer/tracking/mlflow_runs.py"},
+    "petastorm": {"trainer/data/reader.py"},
+}
+LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FILE = 300, 60, 80  # lines
+
+
+def files() -> list[Path]:
+    found = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
+    assert len(found) > 100
+    return found
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Absolute names that a file imports: `from a import b` gives a and a.b."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
+
+
+def node(path: Path) -> str:
+    """The folder of a file, or the file itself where MAY_IMPORT knows it."""
+    return str(path) if str(path) in MAY_IMPORT else str(path.parent)
+
+
+def arrows() -> dict[tuple[str, str], list[str]]:
+    """(importing node, imported node) -> the imports between them."""
+    modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in files()}
+    found: dict[tuple[str, str], list[str]] = {}
+    for path in files():
+        for name in imports(path):
+            target = modules.get(name)
+            if target and target.name != "__init__.py" and node(target) != node(path):
+                found.setdefault((node(path), node(target)), []).append(f"{path} imports {name}")
+    return found
+
+
+def levels(graph: dict[str, set[str]]) -> dict[str, int]:
+    """Each node's level, 0 at the bottom; raises RecursionError on a circle."""
+
+    @cache
+    def level(name: str) -> int:
+        return 1 + max(map(level, graph[name]), default=-1)
+
+    return {name: level(name) for name in graph}
+
+
+def test_folders_import_what_they_may_and_nothing_else():
+    wrong = [site for (a, b), sites in arrows().items() if b not in MAY_IMPORT.get(a, set()) for site in sites]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_arrow_that_is_allowed_is_there():
+    assert {(a, b) for a, targets in MAY_IMPORT.items() for b in targets} == set(arrows())
+
+
+def test_folders_form_no_circle():
+    levels(MAY_IMPORT)
+
+
+def test_an_import_turned_round_is_noticed():
+    """A part that imports a model above it would close a circle."""
+    turned = MAY_IMPORT | {"trainer/parts": MAY_IMPORT["trainer/parts"] | {"trainer/models"}}
+    try:
+        levels(turned)
+    except RecursionError:
+        return
+    raise AssertionError("trainer/parts -> trainer/models -> trainer/parts was not noticed")
+
+
+def test_each_engine_has_one_import_site():
+    for engine, sites in ENGINES.items():
+        assert {str(p) for p in files() if any(n.split(".")[0] == engine for n in imports(p))} == sites
+
+
+def test_the_spark_session_is_built_in_one_place():
+    assert [str(p) for p in files() if "SparkSession.builder" in p.read_text()] == ["etl/spark/session.py"]
+
+
+def test_dags_import_neither_spark_nor_torch():
+    heavy = {"pyspark", "torch", "petastorm", "mlflow"}
+    wrong = [str(p) for p in files() if p.parts[0] == "dags" and any(n.split(".")[0] in heavy for n in imports(p))]
+    assert not wrong
+
+
+def test_files_and_functions_fit_the_head():
+    lengths, functions = {}, {}
+    for path in files():
+        text = path.read_text()
+        if path.name != "__init__.py":
+            lengths[str(path)] = len(text.splitlines())
+        for found in ast.walk(ast.parse(text)):
+            if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef):
+                functions[f"{path}:{found.name}"] = (found.end_lineno or 0) - found.lineno + 1
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FILE} == {}
+    assert {name: n for name, n in functions.items() if n > LONGEST_FUNCTION} == {}
+    assert statistics.median(lengths.values()) <= MEDIAN_FILE
+
+
+def test_no_casts_between_our_own_types():
+    calls = [
+        f"{path}:{found.lineno}"
+        for path in files()
+        for found in ast.walk(ast.parse(path.read_text()))
+        if isinstance(found, ast.Call) and isinstance(found.func, ast.Name) and found.func.id == "cast"
+    ]
+    assert not calls
+
+
+def test_every_import_name_belongs_to_this_distribution_alone():
+    owners = packages_distributions()
+    assert {package: set(owners[package]) for package in PACKAGES} == {package: {"sparsetag"} for package in PACKAGES}
+
+
+def test_every_folder_of_modules_is_listed_as_a_package():
+    listed = set(tomllib.loads(Path("pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    assert listed == {str(path.parent).replace("/", ".") for path in files() if path.name == "__init__.py"}
+
+
+if __name__ == "__main__":
+    graph = {a: {b for x, b in arrows() if x == a} for a in {node(path) for path in files()}}
+    height = levels(graph)
+    for name in sorted(graph, key=lambda name: (-height[name], name)):
+        print(f"{height[name]:2}  {name:24} -> {', '.join(sorted(graph[name]))}")
+    print(f"{len(arrows())} arrows between folders, {max(height.values()) + 1} levels")

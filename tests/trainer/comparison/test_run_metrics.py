@@ -1,0 +1,41 @@
+"""Metrics of one run: pooled, by day, by domain and by users' activity."""
+
+import pandas as pd
+import pytest
+
+from trainer.comparison.run_metrics import RunMetrics, activity_groups, run_metrics
+from trainer.evaluation.metrics import MetricName
+
+
+def test_users_are_grouped_by_quartiles_of_their_impressions():
+    counts = {"a": 1, "b": 1, "c": 2, "d": 3, "e": 3, "f": 5, "g": 9, "h": 20}
+    groups = activity_groups(pd.Series([user for user, count in counts.items() for _ in range(count)]))
+    assert {group: sorted(u for u in groups if groups[u] == group) for group in groups.values()} == {
+        "1: 1 to 1 impressions": ["a", "b"],
+        "2: 2 to 3 impressions": ["c", "d", "e"],
+        "3: 5 to 5 impressions": ["f"],
+        "4: 9 to 20 impressions": ["g", "h"],
+    }
+
+
+def test_metrics_by_target_and_group():
+    rows = pd.DataFrame({
+        "impression_id": ["1", "2", "1", "2", "1", "2"], "user_id": "u", "item_id": "i", "domain": "d", "day": "d",
+        "task": ["ctr", "ctr", "cvr", "cvr", "ctcvr", "ctcvr"], "label": [1.0, 0, 0.5, 0, 0.5, 0],
+        "positive": [1.0, 0, 1, 0, 1, 0], "defined": [1.0, 1, 1, 0, 1, 1], "prediction": [0.9, 0.8, 0.7, 0.9, 0.6, 0.7],
+    })  # fmt: skip
+    found = run_metrics(rows, {"u": "all"}, "ranker")
+    assert found.pooled[MetricName("ctr", "auc")] == 1 and found.pooled[MetricName("ctcvr", "auc")] == 0
+    assert found.pooled[MetricName("cvr", "auc")] is None
+    assert found.pooled[MetricName("cvr", "mse")] == pytest.approx(0.04)  # an unclicked row is no row of CVR
+    assert MetricName("ctr", "mse") not in found.pooled and MetricName("ctr", "recall_top1") not in found.pooled
+    assert found.by_day == {"d": found.pooled}
+    groups = {MetricName(*name) for name in (("ctr", "auc"), ("cvr", "auc"), ("cvr", "mse"), ("ctcvr", "auc"))}
+    assert found.by_domain.keys() == {"d"} and found.by_domain["d"].keys() == groups
+    assert found.by_activity.keys() == {"all"} and found.by_activity["all"].keys() == groups
+
+
+def test_further_metrics_are_added_to_the_days_that_are_there():
+    auc, value = MetricName("ctr", "auc"), MetricName("rankscore", "value_of_top")
+    found = RunMetrics({auc: 0.7}, {"d": {auc: 0.6}, "e": {auc: 0.8}}).extended({value: 0.3}, {"d": {value: 0.2}})
+    assert found == RunMetrics({auc: 0.7, value: 0.3}, {"d": {auc: 0.6, value: 0.2}, "e": {auc: 0.8}})
