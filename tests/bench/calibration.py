@@ -5,7 +5,7 @@
 The tagger must be trained up to the last day (trainer.train_day --family tagger). For each task, mean over the days:
 expected calibration error (ten groups of equal size by score: mean distance of score and share), log loss, and the mean
 score over the share. raw: the sigmoid of the logit; platt: logistic fit on the logit; isotonic: steps; used: what
-tagging.calibration makes of it.
+tagging.scoring.calibration_fit makes of it.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from conf import cli
 from conf.load import load_settings
-from tagging.scoring.calibration import DAYS, Array, calibrations
+from tagging.scoring.calibration_fit import DAYS, Array, fit_calibrations
 from trainer.daily.open import open_run
 from trainer.daily.run import STEP, DailyRun
 from trainer.evaluation.predictions import read_predictions
@@ -42,7 +42,7 @@ def curves(run: DailyRun, day: date, task: str) -> dict[str, Curve]:
     logits, labels = logits_and_labels(run, cli.days(first, day - STEP), task)
     platt = LogisticRegression(solver="newton-cholesky").fit(logits[:, None], labels)
     steps = IsotonicRegression(out_of_bounds="clip").fit(logits, labels)
-    used = calibrations(run, day - STEP)[0][task]
+    used = fit_calibrations(run, day - STEP)[task].curve
     return {
         "raw": lambda z: 1 / (1 + np.exp(-z)),
         "platt": lambda z: platt.predict_proba(z[:, None])[:, 1],

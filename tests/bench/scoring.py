@@ -20,9 +20,11 @@ from conf import cli
 from conf.load import load_model, load_settings
 from tagging.scoring import score
 from tagging.scoring.export import Export, export
+from tagging.scoring.top_k import top_k
 from tests.bench.turns import Turns, add_threads
 from trainer.data.batch import Batch
-from trainer.models.tagger import Tagger, build
+from trainer.data.layout import Layout
+from trainer.models.tagger import Tagger, build_tagger
 
 K, D, TOP = 5, 64, 20
 KNOWN_USERS = 20_000  # ids in the user table; more users than that share rows, so that the model does not grow
@@ -34,16 +36,18 @@ BLOCK_USERS = 10_000  # tag_users hands its workers 65,536 at a time
 def random_tagger(tags: int, name: str = "mvke") -> Tagger:
     settings, declared = load_settings("conf/kuairand.toml"), load_model(name)
     assert declared.family == "tagger"
-    changes: dict[str, object] = {"output_dim": D}
-    if declared.virtual_kernels:
+    sharing = declared.sharing
+    if sharing.kind == "mvke":
         everybody = list(range(1, K + 1))
-        changes |= {"virtual_kernels": K, "assignment": dict.fromkeys(declared.tasks, everybody)}
-    model = declared.model_copy(update=changes)
+        experts = {"virtual_kernels": K, "assignment": dict.fromkeys(declared.tasks, everybody)}
+        sharing = sharing.model_copy(update=experts)
+    model = declared.model_copy(update={"output_dim": D, "sharing": sharing})
     sizes = {feature.name: 1000 for feature in settings.features} | {"user_id": KNOWN_USERS, "tag": tags + 2}
-    tagger = build(model, settings, sizes, seed=0)
+    layout = Layout.of(settings.features)
+    tagger = build_tagger(model, layout, layout.feature(settings.tagger.tag_feature), sizes, seed=0)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for table in (tagger.of(TASK).user_embedding.table, tagger.of(TASK).tag_embedding.table):
+        for table in (tagger.towers_of(TASK).user_embedding.table, tagger.towers_of(TASK).tag_embedding.table):
             table.copy_(torch.randn(table.shape, generator=random))
     return tagger
 
@@ -61,7 +65,7 @@ class Ways:
         self.of_two_towers = two_tower
         tagger, self.matrices = exported.tagger, exported.tasks[TASK]
         self.exported, self.ids = exported, ids
-        self.batch = max(1, min(score.USERS, score.CELLS // len(exported.tag_ids)))
+        self.batch = max(1, min(score.BATCH_USERS, score.BATCH_CELLS // len(exported.tag_ids)))
         self.vectors = torch.cat([tagger.user_vectors(part, TASK) for part in ids.split(self.batch)])
         first, second = torch.triu_indices(K, K)
         self.flat = self.vectors.flatten(1)
@@ -77,9 +81,9 @@ class Ways:
             (self.flat[some] @ self.matrices.products).topk(TOP)
 
     def scored(self) -> None:
-        space = score.Space(self.batch, len(self.tags))
+        buffers = score.Buffers(self.batch, len(self.tags))
         for vectors in self.vectors.split(self.batch):
-            score.best(score.cosines(vectors, self.matrices, space), TOP)
+            top_k(score.cosines(vectors, self.matrices, buffers), TOP)
 
     def whole(self) -> None:
         score.top_tags(self.exported, self.ids, TASK, TOP, 0.0)
@@ -89,10 +93,10 @@ class Ways:
         score.top_tags(self.of_two_towers, self.ids, TASK, TOP, 0.0)
 
     def literal(self) -> None:
-        """Equations 7 and 2 for each pair."""
+        """MVKE eq. 7 and eq. 2 for each pair."""
         for vectors in self.vectors[:LITERAL_USERS]:
             of_user = (self.gates.unsqueeze(1) @ vectors.expand(len(self.tags), K, D)).squeeze(1)
-            torch.sigmoid(self.exported.tagger.of(TASK).score(of_user, self.tags))
+            torch.sigmoid(self.exported.tagger.towers_of(TASK).score(of_user, self.tags))
 
     def model(self, users: int = MODEL_USERS) -> Tensor:
         """Scores [users, T], of an impression of an item with that one tag for each pair."""

@@ -112,35 +112,39 @@ def other_number_of_experts(paths: Paths) -> None:
     """As if the model file said 5 and the checkpoint had been trained with 4."""
     path = paths.model("tagger", "mvke", DAY) / MANIFEST
     manifest = json.loads(path.read_text())
-    manifest["model"]["virtual_kernels"] = 4
+    manifest["model"]["sharing"]["virtual_kernels"] = 4
     path.write_text(json.dumps(manifest))
 
 
 def weights_that_are_no_numbers(paths: Paths) -> None:
     tagger = trained()
     with torch.no_grad():
-        tagger.of("interest").tag_tower.weight.fill_(float("nan"))
+        tagger.towers_of("interest").tag_tower.weight.fill_(float("nan"))
     make_model(tagging_settings(paths.root.parent), DAY, tagger)
 
 
 @pytest.mark.parametrize(
     ("damage", "what", "hint"),
     [
-        (break_users, "users/dt=2026-01-03: not there", "etl.build_users"),
-        (truncate_users, "part-00001.parquet: not a whole Parquet file", "etl.build_users"),
-        (users_of_another_vocabulary, "users/dt=2026-01-03: encoded by another vocabulary", "etl.build_users"),
+        (break_users, "users/dt=2026-01-03: not there", "sparsetag build_users"),
+        (truncate_users, "part-00001.parquet: not a whole Parquet file", "sparsetag build_users"),
+        (users_of_another_vocabulary, "users/dt=2026-01-03: encoded by another vocabulary", "sparsetag build_users"),
         (break_vocabulary, "vocabulary/dt=2026-01-03: not there", "etl.build_samples"),
         (other_vocabulary, "mvke/dt=2026-01-03: checkpoint of another vocabulary", "train a run of another name"),
-        (remove_model, "mvke/dt=2026-01-03: not there", "trainer.train_day --family tagger --day 2026-01-03"),
+        (remove_model, "mvke/dt=2026-01-03: not there", "sparsetag train_day --family tagger --day 2026-01-03"),
         (damage_model, "weights.pt is damaged", "--force"),
-        (user_of_an_unknown_age, "column f_age has ids that are missing or not in the vocabulary", "etl.build_users"),
-        (negative_id, "column f_user_id has ids that are missing or not in the vocabulary", "etl.build_users"),
-        (missing_id, "column f_gender has ids that are missing or not in the vocabulary", "etl.build_users"),
-        (numbers_for_ids, "column f_age holds float, not int32", "etl.build_users"),
+        (
+            user_of_an_unknown_age,
+            "column f_age has ids that are missing or not in the vocabulary",
+            "sparsetag build_users",
+        ),
+        (negative_id, "column f_user_id has ids that are missing or not in the vocabulary", "sparsetag build_users"),
+        (missing_id, "column f_gender has ids that are missing or not in the vocabulary", "sparsetag build_users"),
+        (numbers_for_ids, "column f_age holds float, not int32", "sparsetag build_users"),
         (no_tags, "no value of 'tag' has an id yet", "start with more days"),
-        (unknown_tag_id, "tag 'tag 21' has an id that its manifest does not know", "etl.build_samples"),
+        (unknown_tag_id, "tag 'tag 21' has an id beyond the size that the manifest gives", "etl.build_samples"),
         (other_number_of_experts, "checkpoint of another model: virtual_kernels is 4, not 5", "go back to"),
-        (weights_that_are_no_numbers, "mvke/dt=2026-01-03: its weights are not numbers", "--force"),
+        (weights_that_are_no_numbers, "mvke/dt=2026-01-03: its weights are not finite", "--force"),
     ],
 )
 def test_refusals_name_what_is_wrong_and_publish_nothing(
@@ -157,7 +161,7 @@ def test_refusals_name_what_is_wrong_and_publish_nothing(
 
 def test_retiring_every_tag_is_refused(tmp_path: Path) -> None:
     settings = make_lake(tmp_path, retired=[f"tag {n}" for n in TAGS])
-    with pytest.raises(InputError, match=r"\[tagging\] retired: every tag is retired; keep one"):
+    with pytest.raises(InputError, match=r"\[tagging\] retired: every tag is retired; take at least one out"):
         job.tag_users(settings, DAY, force=False)
     assert made(settings) == {}
 

@@ -133,8 +133,8 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged
     killed(tag, tmp_path, "tagging.tables.worker:write_block", 2)
     assert all(2 <= files < 5 for files in staged())
     assert made(settings) == {}
-    noted = paths.staging(paths.user_tags(DAY, "notes")).glob("*.json")
-    finished = [folder / f"part-{note.stem}.parquet" for note in noted for folder in staging]
+    reports = paths.staging(paths.user_tags(DAY, "progress")).glob("*.json")
+    finished = [folder / f"part-{report.stem}.parquet" for report in reports for folder in staging]
     before = {file: file.stat().st_mtime_ns for file in finished}
     assert len(before) >= 2
     (tmp_path / "calls").unlink()

@@ -19,7 +19,7 @@ from etl.artefact import file_hash, read_manifest
 from etl.spark import parquet
 from tagging.scoring.calibration import Calibration
 from tagging.scoring.score import TopTags
-from tagging.tables import audience, blocks
+from tagging.tables import audience, blocks, pairs
 from tagging.tables.profiles import write
 from tagging.tag_users import tag_users
 from tests.kill import killed
@@ -34,7 +34,7 @@ NAMES = [f"tag {n}" for n in TAGS]
 
 
 def tag(root: Path, **options: Any) -> None:
-    """The job on the lake at `root`, its users in five blocks, files of audiences small."""
+    """Runs the job on the lake at `root`, its users in five blocks, files of audiences small."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_USERS", 16)
         patch.setattr(parquet, "ROWS_A_FILE", 100)
@@ -82,13 +82,13 @@ def test_users_without_tags_have_an_empty_list_wherever_they_stand(tmp_path: Pat
     top = TopTags(*map(torch.tensor, ([1, 1, 2], [0, 2, 1], [1, 2, 1], [0.5, 0.25, 0.75])))
     names, tags = pyarrow.array(["a", "b", "c", "d"]), pyarrow.array(["x", "y", "z"])
     ids = torch.tensor([[1, 0, 0], [2, 0, 0], [1, 1, 5], [1, 0, 1]])  # a feature of one column, and one of two
-    said = write(tmp_path / "part.parquet", names, ids, [[0], [1, 2]], tags, {"interest": top})
+    report = write(tmp_path / "part.parquet", names, [ids[:, :1], ids[:, 1:]], tags, {"interest": top})
     found = pyarrow.parquet.read_table(tmp_path / "part.parquet").to_pylist()
     assert [[(tag["tag"], tag["score"]) for tag in row["interest"]] for row in found] == [
         [], [("x", 0.5), ("z", 0.25)], [("y", 0.75)], [],
     ]  # fmt: skip
     assert [row["known_features"] for row in found] == [0, 1, 1, 0]
-    assert (said["rows"], said["unknown"]) == (4, 2)
+    assert (report["rows"], report["users_without_features"]) == (4, 2)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -127,10 +127,10 @@ def test_an_audience_says_of_a_user_what_user_tags_says(lake: Settings) -> None:
 
 
 def test_pairs_of_several_batches_are_one_file(tmp_path: Path) -> None:
-    pairs = audience.Pairs(tmp_path / "part.parquet", pyarrow.array(["a", "b", "c"]), pyarrow.array(["x", "y"]))
-    pairs.add(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([0.5, 0.75]))
-    pairs.add(torch.tensor([2]), torch.tensor([1]), torch.tensor([0.25]))
-    assert pairs.close() == {"reached": 2, "tag_users": [1, 2]}
+    writer = pairs.PairWriter(tmp_path / "part.parquet", pyarrow.array(["a", "b", "c"]), pyarrow.array(["x", "y"]))
+    writer.add(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([0.5, 0.75]))
+    writer.add(torch.tensor([2]), torch.tensor([1]), torch.tensor([0.25]))
+    assert writer.close() == {"reached": 2, "tag_users": [1, 2]}
     rows = pyarrow.parquet.read_table(tmp_path / "part.parquet").to_pylist()
     assert [tuple(row.values()) for row in rows] == [("x", "a", 0.5), ("y", "a", 0.75), ("y", "c", 0.25)]
 
@@ -150,7 +150,7 @@ def test_audiences_are_sorted_and_each_lies_in_one_file(lake: Settings) -> None:
 def test_files_are_filled_in_the_order_of_the_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 rows a file: a and b begin within the first hundred, d behind it; nobody has c."""
     monkeypatch.setattr(parquet, "ROWS_A_FILE", 100)
-    assert audience.files_of({"b": 60, "a": 50, "d": 10, "c": 0}) == {"a": 0, "b": 0, "d": 1}
+    assert audience.assign_files({"b": 60, "a": 50, "d": 10, "c": 0}) == {"a": 0, "b": 0, "d": 1}
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
