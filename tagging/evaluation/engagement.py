@@ -62,10 +62,10 @@ def read_engagement(settings: Settings, day: date, tasks: Sequence[Task]) -> dic
     of_users = layout.of_table("users")
     tag_positions = layout.positions([layout.feature(settings.tagger.tag_feature)])
     found = {}
-    for task in users:
-        rows = torch.cat(ids[task])
+    for name in users:
+        rows = torch.cat(ids[name])
         features = dict(zip(columns_of(of_users), rows[:, layout.positions(of_users)].unbind(dim=1), strict=True))
-        found[task] = _engagement(np.concatenate(users[task]), features, rows[:, tag_positions].numpy())
+        found[name] = _engagement(np.concatenate(users[name]), features, rows[:, tag_positions].numpy())
     return found
 
 

@@ -20,15 +20,15 @@ from sklearn.linear_model import LogisticRegression
 from conf import cli
 from conf.load import load_settings
 from tagging.scoring.calibration_fit import DAYS, Array, fit_calibrations
-from trainer.daily.open import open_run
-from trainer.daily.run import STEP, DailyRun
+from trainer.daily.open import TaggerRun, open_tagger
+from trainer.daily.run import ONE_DAY
 from trainer.evaluation.predictions import read_predictions
 
 Curve = Callable[[Array], Array]
 CLIP = 1e-6
 
 
-def logits_and_labels(run: DailyRun, days: list[date], task: str) -> tuple[Array, Array]:
+def logits_and_labels(run: TaggerRun, days: list[date], task: str) -> tuple[Array, Array]:
     """Of the rows of some days on which the task is defined."""
     rows = pd.concat([read_predictions(run.paths.predictions(run.family, run.name, day)) for day in days])
     rows = rows[(rows["task"] == task) & (rows["defined"] > 0)]
@@ -36,13 +36,13 @@ def logits_and_labels(run: DailyRun, days: list[date], task: str) -> tuple[Array
     return np.log(score / (1 - score)), rows["label"].to_numpy(np.float64)
 
 
-def curves(run: DailyRun, day: date, task: str) -> dict[str, Curve]:
+def curves(run: TaggerRun, day: date, task: str) -> dict[str, Curve]:
     """Fitted on the days before `day`."""
-    first = max(run.settings.training.start + STEP, day - DAYS * STEP)
-    logits, labels = logits_and_labels(run, cli.days(first, day - STEP), task)
+    first = max(run.settings.training.start + ONE_DAY, day - DAYS * ONE_DAY)
+    logits, labels = logits_and_labels(run, cli.days(first, day - ONE_DAY), task)
     platt = LogisticRegression(solver="newton-cholesky").fit(logits[:, None], labels)
     steps = IsotonicRegression(out_of_bounds="clip").fit(logits, labels)
-    used = fit_calibrations(run, day - STEP)[task].curve
+    used = fit_calibrations(run, day - ONE_DAY)[task].curve
     return {
         "raw": lambda z: 1 / (1 + np.exp(-z)),
         "platt": lambda z: platt.predict_proba(z[:, None])[:, 1],
@@ -63,7 +63,7 @@ def main() -> None:
     parser = cli.parser(__doc__.split("\n")[0], publishes=False)
     cli.add_days(parser)
     arguments = parser.parse_args()
-    run = open_run(load_settings(arguments.config), "tagger")
+    run = open_tagger(load_settings(arguments.config))
     for task in run.objective.head_names:
         found: dict[str, list[list[float]]] = {}
         for day in cli.chosen_days(arguments):

@@ -1,4 +1,4 @@
-"""Inputs that the tagging job refuses: what is wrong, where, what to do, and nothing published."""
+"""Inputs that the tagging job refuses: the error says what, where and a hint, and nothing is published."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from tests.lakes.tagging import (
     tagging_settings,
     user_ids,
 )
-from tests.tagging.test_tag_users import made
+from tests.tagging.test_tag_users import published_files
 from trainer.training import checkpoint
 
 
@@ -156,14 +156,14 @@ def test_refusals_name_what_is_wrong_and_publish_nothing(
         job.tag_users(settings, DAY, force=False)
     assert what in str(refused.value)
     assert hint in str(refused.value)
-    assert made(settings) == {}
+    assert published_files(settings) == {}
 
 
 def test_retiring_every_tag_is_refused(tmp_path: Path) -> None:
     settings = make_lake(tmp_path, retired=[f"tag {n}" for n in TAGS])
     with pytest.raises(InputError, match=r"\[tagging\] retired: every tag is retired; take at least one out"):
         job.tag_users(settings, DAY, force=False)
-    assert made(settings) == {}
+    assert published_files(settings) == {}
 
 
 def test_the_command_refuses_with_one_line_and_exit_code_2(
