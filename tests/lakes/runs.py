@@ -36,7 +36,7 @@ def settings(
 
 
 def simulated(root: Path, labels: dict[str, Any] | None = None, **changes: Any) -> Settings:
-    """The run on the simulated world; `labels`: its section of the run file, by default with both kinds of action."""
+    """A run on a small simulated world. labels: its section of the run file, by default with both kinds of action."""
     return settings(root, {**SIMULATED, **changes}, labels={"kinds": ["like", "follow"]} if labels is None else labels)
 
 

@@ -1,4 +1,4 @@
-"""A small lake with all that tagging a day takes, made by hand."""
+"""A small lake with everything that tagging a day needs, made by hand."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -25,7 +25,7 @@ DAY = START + timedelta(days=2)
 USERS = 70
 TASKS = ("interest", "intention")
 USER_FEATURES = LAYOUT.of_table("users")
-# the log odds that the predictions of the lake came to, by task: intercept, slope, cubic
+# task -> intercept, slope and cubic of the log odds that the labels follow
 TERMS = {"interest": (-0.5, 0.4, 0.02), "intention": (0.25, 0.3, 0.0)}
 
 
@@ -51,7 +51,7 @@ def make_vocabulary(settings: Settings, day: date, tags: Sequence[int] = TAGS) -
 
 
 def make_users(settings: Settings, files: list[list[int]], day: date = DAY, ids: torch.Tensor | None = None) -> None:
-    """users/dt=day with the users of these numbers in each file."""
+    """Publishes users/dt=day; files: the numbers of the users in each."""
     known = pd.DataFrame((user_ids() if ids is None else ids).numpy(), columns=columns_of(USER_FEATURES))
     frames = [known.iloc[users].assign(user_id=[f"u{n:02d}" for n in users]) for users in files]
     paths = Paths(settings.lake.root)
@@ -69,7 +69,7 @@ def make_model(settings: Settings, day: date, tagger: Tagger | None = None, tags
 
 
 def make_predictions(settings: Settings, day: date) -> None:
-    """Logits from -2 to 2, each with the share of positives that TERMS say; rows that do not count say the contrary."""
+    """Logits from -2 to 2, with labels that follow TERMS; undefined rows have the opposite labels."""
     logits = np.linspace(-2, 2, 4001)
     frames = []
     for task, terms in TERMS.items():
@@ -84,7 +84,7 @@ def make_predictions(settings: Settings, day: date) -> None:
 
 
 def make_lake(root: Path, **tagging: Any) -> Settings:
-    """All that tagging DAY takes."""
+    """Everything that tagging DAY needs."""
     settings = tagging_settings(root, **tagging)
     make_vocabulary(settings, DAY)
     make_users(settings, [list(range(0, USERS, 2)), list(range(1, USERS, 2))])

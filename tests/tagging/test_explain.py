@@ -41,13 +41,13 @@ def test_contributions_are_mvke_eq_7_by_expert_and_sum_to_the_models_own_logit(l
     assert found.contributions == pytest.approx(wanted, abs=1e-6)
     assert len({round(contribution, 4) for contribution in found.contributions}) == len(
         found.contributions
-    )  # else an order would not show
+    )  # so the order of the experts matters
     raw = literal(tagger, user_ids(), task)[12, 7].item()  # tag 9 is the eighth from tag 2 on
     assert torch.sigmoid(torch.tensor(found.logit)).item() == pytest.approx(raw, abs=1e-6)
     assert found.logit == pytest.approx(math.exp(1.5) * found.cosine, abs=1e-5)  # the scale that `trained` has learnt
 
 
-def test_a_user_without_features_is_explained_too(lake: Settings) -> None:
+def test_a_user_without_known_features_is_explained(lake: Settings) -> None:
     lines = list(explain.explain(lake, DAY, "u07", "tag 9"))
     assert lines[0] == "user u07 and tag tag 9, mvke of 2026-01-03; known of the user: nothing"
     assert [line.split(":")[0] for line in lines if "score" in line] == ["\ninterest", "\nintention"]

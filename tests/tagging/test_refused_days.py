@@ -49,7 +49,7 @@ def users_of_another_vocabulary(paths: Paths) -> None:
 
 
 def other_vocabulary(paths: Paths) -> None:
-    """The vocabulary and the users table were made again, the model was not."""
+    """The vocabulary and the users table were rebuilt, the model was not."""
     path = paths.vocabulary(DAY) / MANIFEST
     path.write_text(json.dumps({"sizes": {**SIZES, "tag": 30}}))
     users = paths.users(DAY) / MANIFEST
@@ -87,7 +87,7 @@ def missing_id(paths: Paths) -> None:
 
 
 def numbers_for_ids(paths: Paths) -> None:
-    """As if features had been written as they are, with NaN where they are missing."""
+    """As if raw feature values had been written, with NaN for missing ones."""
     file = paths.users(DAY) / "part-00001.parquet"
     rows = pyarrow.parquet.read_table(file, partitioning=None)
     age = pyarrow.array([float("nan")] * len(rows), pyarrow.float32())
@@ -101,7 +101,7 @@ def no_tags(paths: Paths) -> None:
 
 
 def unknown_tag_id(paths: Paths) -> None:
-    """A vocabulary whose table does not go with its manifest."""
+    """A vocabulary whose table does not match its manifest."""
     file = paths.vocabulary(DAY) / "part-00000.parquet"
     rows = pyarrow.parquet.read_table(file, partitioning=None).to_pandas()
     rows.loc[0, "id"] = 22

@@ -74,7 +74,7 @@ def test_every_user_gets_the_best_tags_of_the_literal_model(tagged: Settings, ta
         assert own["score"].tolist() == pytest.approx(shares[user].tolist(), abs=0.003)
 
 
-def test_tables_have_the_contract_s_columns_and_are_sorted(tagged: Settings) -> None:
+def test_tables_have_the_columns_of_the_contract_and_are_sorted(tagged: Settings) -> None:
     for task in TASKS:
         folder = Paths(tagged.lake.root).user_tags(DAY, task)
         files = sorted(folder.glob("*.parquet"))
@@ -87,7 +87,7 @@ def test_tables_have_the_contract_s_columns_and_are_sorted(tagged: Settings) -> 
             assert table.equals(table.sort_by([("user_id", "ascending"), ("rank", "ascending")]))
 
 
-def test_the_manifest_says_what_was_made_of_what(tagged: Settings) -> None:
+def test_the_manifest_describes_the_table_and_its_inputs(tagged: Settings) -> None:
     paths = Paths(tagged.lake.root)
     rows = user_tags(tagged, "intention")
     manifest = read_manifest(paths.user_tags(DAY, "intention"), hint="")
@@ -126,7 +126,7 @@ def test_same_bytes_for_any_partitioning(tagged: Settings, tmp_path: Path, monke
 def test_the_order_of_features_in_the_run_file_does_not_matter(
     tagged: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The model of the first day fixes the order, and a run file turned round gives the same bytes."""
+    """The model of the first day fixes it: a run file in reverse order gives the same bytes."""
     settings = make_lake(tmp_path)
     make_vocabulary(settings, START)
     make_model(settings, START)
@@ -136,7 +136,7 @@ def test_the_order_of_features_in_the_run_file_does_not_matter(
 
 
 def test_missing_tables_are_built_again(tagged: Settings) -> None:
-    """As after a kill between the renames: whatever is missing, the day is whole again, with the same bytes."""
+    """As after a kill between two renames: the day is complete again, with the same bytes."""
     before, paths = published_files(tagged), Paths(tagged.lake.root)
     for gone in (paths.user_tags(DAY, "intention"), paths.audience(DAY, "interest"), paths.profiles(DAY)):
         shutil.rmtree(gone)
@@ -144,7 +144,7 @@ def test_missing_tables_are_built_again(tagged: Settings) -> None:
         assert published_files(tagged) == before
 
 
-def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged: Settings, tmp_path: Path) -> None:
+def test_a_job_killed_twice_gives_the_bytes_of_an_undisturbed_run(tagged: Settings, tmp_path: Path) -> None:
     settings = make_lake(tmp_path)
     paths = Paths(settings.lake.root)
     undisturbed = published_files(tagged)
@@ -153,7 +153,7 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged
     def staged() -> list[int]:
         return [len(list(folder.glob("*.parquet"))) for folder in staging]
 
-    # with two of the five blocks written, the third perhaps begun
+    # two of the five blocks are written, and perhaps part of the third
     killed(tag, tmp_path, "tagging.tables.worker:write_block", 2)
     assert all(2 <= files < 5 for files in staged())
     assert published_files(settings) == {}
@@ -162,7 +162,7 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged
     before = {file: file.stat().st_mtime_ns for file in finished}
     assert len(before) >= 2
     (tmp_path / "calls").unlink()
-    # between the renames: the tags of both tasks are there, nothing else
+    # between the renames: the tags of both tasks are published, nothing else
     killed(tag, tmp_path, "tagging.tag_users:publish_staged", 2)
     assert staged() == [0, 5]
     kept = {file: time for file, time in before.items() if file.is_file()}
@@ -180,12 +180,12 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged
     assert [run.info.status for run in of_day] == ["FINISHED"]
 
 
-def test_everything_there_is_nothing_to_do(tagged: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_published_day_is_left_alone(tagged: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "session", lambda spark: pytest.fail("Spark was started for nothing"))
     job.tag_users(tagged, DAY, force=False)
 
 
-def test_one_mlflow_run_a_day_with_the_figures_of_both_tasks(tagged: Settings) -> None:
+def test_one_mlflow_run_a_day_with_the_metrics_of_both_tasks(tagged: Settings) -> None:
     client = mlflow.tracking.MlflowClient(tagged.tracking.uri)
     experiment = client.get_experiment_by_name("sparsetag-tagging")
     found = client.search_runs([experiment.experiment_id], "tags.day = '2026-01-03'")

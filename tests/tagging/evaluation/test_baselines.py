@@ -23,7 +23,7 @@ def test_baselines_by_hand() -> None:
     assert found["own_counts"]["interest"].ndcg[5] == pytest.approx(1 / math.log2(4) + 1)
 
 
-def test_both_counts_put_a_users_own_tags_where_they_outweigh_what_all_users_do() -> None:
+def test_both_counts_rank_a_users_own_tag_by_its_counts_and_the_prior() -> None:
     """Before, of 60 in all: tag 3 36 times (18 of the prior's 30), 2 20 times (10), 4 four times (2), all of these a's.
 
     Today a engages with 2: own + prior is 3: 18, 2: 10, 4: 4 + 2, so hers is second, as by popularity, and third by her

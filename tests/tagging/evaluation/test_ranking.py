@@ -9,7 +9,7 @@ from tagging.evaluation.ranking import NO_USERS, ranking_quality
 
 
 def test_hit_rate_and_ndcg_by_hand() -> None:
-    """Six tags, all ranked. A: relevant at ranks 2 and 6; B: at 1; C: nothing, no say; D: at 6 alone.
+    """Six tags, all ranked. A: relevant at ranks 2 and 6; B: at 1; C: none, does not count; D: at 6 alone.
 
     at 5: hits A, B; DCG of A is 1/log2(3) of 1 + 1/log2(3), of B 1 of 1, of D 0.
     at 10: A gains 1/log2(7) more, D 1/log2(7) of 1.
@@ -26,6 +26,6 @@ def test_hit_rate_and_ndcg_by_hand() -> None:
     assert (found + found).metrics("interest")["interest_hit_rate_at_5"] == pytest.approx(2 / 3)
 
 
-def test_without_users_it_is_undefined() -> None:
+def test_metrics_without_users_are_undefined() -> None:
     none = ranking_quality(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.bool))
     assert (none + NO_USERS).metrics("interest")["interest_ndcg_at_10"] is None

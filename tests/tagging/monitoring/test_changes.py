@@ -1,4 +1,4 @@
-"""What changed since the day before, and the days that are refused for it."""
+"""Changes since the day before, and the days refused for them."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -67,8 +67,8 @@ def test_changes_by_hand(spark: SparkSession, tmp_path: Path) -> None:
     assert changes.change_metrics(found, 4, 3, retired=["b"])["coverage_ratio"] == 0.75
 
 
-def test_a_refused_day_is_no_way_past_the_check(tmp_path: Path) -> None:
-    """The day before has no tags: what was tagged last is compared with, and never a later day."""
+def test_the_day_after_a_refused_one_is_compared_too(tmp_path: Path) -> None:
+    """With the last tagged day, never with a later one."""
     settings = tagging_settings(tmp_path)
     paths = Paths(settings.lake.root)
     for day in (date(2026, 1, 2), date(2026, 1, 6)):
@@ -81,7 +81,7 @@ def test_a_refused_day_is_no_way_past_the_check(tmp_path: Path) -> None:
 
 
 def make_next_day(settings: Settings, users: int = USERS, **model: Any) -> None:
-    """All that tagging NEXT takes: one more tag, and as many users."""
+    """Everything that tagging NEXT needs, with one more tag and so many users."""
     make_vocabulary(settings, NEXT, WITH_NEW_TAG)
     make_users(settings, [list(range(users))], NEXT)
     make_model(settings, NEXT, trained(sizes={**SIZES, "tag": 23}, **model), WITH_NEW_TAG)
@@ -90,7 +90,7 @@ def make_next_day(settings: Settings, users: int = USERS, **model: Any) -> None:
 
 @pytest.fixture(scope="module")
 def two_days(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Every user has every tag on DAY; the inputs of NEXT are there."""
+    """DAY is tagged, every user with every tag; NEXT has its inputs."""
     settings = make_lake(tmp_path_factory.mktemp("changes"), top_k=30)
     job.tag_users(settings, DAY, force=False)
     make_next_day(settings)
@@ -133,13 +133,15 @@ def test_a_new_tag_is_scored_today_and_a_retired_one_is_gone(
 @pytest.mark.parametrize(
     ("bounds", "why"),
     [
-        # of 20 tags a user had, 17 go: only three are kept for each
+        # each user loses 17 of 20 tags
         ({"top_k": 3}, "interest: users would lose .*% of their tags .max_churn = 0.6.; intention: "),
-        # nobody's tag is as certain as that
+        # no score is that high
         ({"min_score": 0.99, "max_churn": 1.0}, "interest: 0 users with a tag, 70 before .min_coverage_ratio = 0.9."),
     ],
 )
-def test_a_day_that_changes_too_much_is_refused_whole(two_days: Settings, bounds: dict[str, Any], why: str) -> None:
+def test_nothing_of_a_day_that_changes_too_much_is_published(
+    two_days: Settings, bounds: dict[str, Any], why: str
+) -> None:
     root = two_days.lake.root
     before = {name: sha for name, sha in hashes(root).items() if "_staging" not in name}
     with pytest.raises(InputError, match=why) as refused:
@@ -154,7 +156,7 @@ def test_a_day_that_changes_too_much_is_refused_whole(two_days: Settings, bounds
     assert "churn_by_tag.png" in [file.path for file in client.list_artifacts(run.info.run_id)]
 
 
-def test_a_refused_day_is_published_when_somebody_says_so(two_days: Settings) -> None:
+def test_a_refused_day_can_be_published_anyway(two_days: Settings) -> None:
     """By the two settings that the refusal names."""
     settings = with_tagging(two_days, top_k=3, max_churn=1.0, min_coverage_ratio=0.0)
     job.tag_users(settings, NEXT, force=True)
@@ -169,8 +171,8 @@ def tag_next(root: Path) -> None:
     job.tag_users(tagging_settings(root, max_churn=1.0), NEXT, force=False)
 
 
-def test_killed_before_the_diff_and_run_again_it_is_there(spark: SparkSession, tmp_path: Path) -> None:
-    """Killed when all tables of NEXT were published."""
+def test_a_job_killed_before_profile_diff_publishes_it_when_run_again(spark: SparkSession, tmp_path: Path) -> None:
+    """Killed after all other tables of NEXT were published."""
     settings = make_lake(tmp_path, max_churn=1.0)
     job.tag_users(settings, DAY, force=False)
     make_next_day(settings)

@@ -1,4 +1,4 @@
-"""The limits of change."""
+"""Changes at and beyond the limits."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tagging.monitoring import limits
     ("ratio", "churn", "why"),
     [(0.9, 0.5, ""), (0.89, 0.5, "min_coverage_ratio"), (0.9, 0.51, "max_churn"), (5.0, 0.0, "")],
 )
-def test_bounds_are_crossed_and_not_touched(ratio: float, churn: float, why: str) -> None:
+def test_values_at_the_limits_pass(ratio: float, churn: float, why: str) -> None:
     metrics = {"users_tagged": 9, "users_tagged_before": 10, "coverage_ratio": ratio, "churn": churn}
     found = limits.exceeded(Tagging(max_churn=0.5, min_coverage_ratio=0.9), {"interest": metrics})
     assert len(found) == bool(why)

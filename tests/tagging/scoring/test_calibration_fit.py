@@ -1,4 +1,4 @@
-"""What calibration is fitted to, and what happens where nothing can be fitted."""
+"""Fitting the calibration: to known curves, to few rows, to none."""
 
 import math
 from datetime import date, timedelta
@@ -40,13 +40,13 @@ def test_the_terms_of_a_known_curve_are_found() -> None:
 @pytest.mark.parametrize(
     ("shares", "wanted"),
     [
-        # odds that flatten towards the ends, 3 z - 2 z^3: the cubic term would fall, so it is left out
+        # odds that flatten towards the ends, 3 z - 2 z^3: the cubic term would fall, so it is dropped
         ([1 / (1 + math.exp(-(3 * z - 2 * z**3))) for z in (-1, -0.5, 0, 0.5, 1)], "rising"),
-        ([0.8, 0.6, 0.5, 0.4, 0.2], "flat"),  # the tagger is wrong way round: nothing is left but the mean, 0.5
-        ([1.0] * 5, "flat"),  # one class alone
+        ([0.8, 0.6, 0.5, 0.4, 0.2], "flat"),  # a tagger that ranks in reverse: only the mean, 0.5, remains
+        ([1.0] * 5, "flat"),  # one class only
     ],
 )
-def test_a_term_that_would_fall_is_left_out(shares: list[float], wanted: str) -> None:
+def test_a_falling_term_is_dropped(shares: list[float], wanted: str) -> None:
     found = fit(evidence([-1, -0.5, 0, 0.5, 1], shares, 1e4))
     assert found.cubic == 0
     assert (found.slope > 0.5) == (wanted == "rising")
@@ -55,17 +55,17 @@ def test_a_term_that_would_fall_is_left_out(shares: list[float], wanted: str) ->
         assert found(torch.tensor([0.7])).item() == pytest.approx((sum(shares) * 1e4 + 1) / (5e4 + 2), abs=1e-5)
 
 
-def test_a_few_rows_give_no_extremes() -> None:
+def test_a_few_rows_give_no_extreme_curve() -> None:
     """Two clicks above, two misses below: without a prior the slope would be infinite."""
     found = fit(Evidence(np.array([-0.2, 0.2]), np.array([0.0, 2.0]), np.array([2.0, 0.0])))
     assert 0 < found.slope < 1
 
 
-def test_nothing_seen_leaves_scores_raw() -> None:
+def test_scores_stay_raw_without_evidence() -> None:
     assert fit(Evidence(*np.zeros((3, 0)))) == RAW
 
 
-def test_the_predictions_up_to_the_day_count_where_they_are_defined(tmp_path: Path) -> None:
+def test_defined_rows_of_predictions_up_to_the_day_count(tmp_path: Path) -> None:
     settings = make_lake(tmp_path)
     make_vocabulary(settings, DAY + timedelta(days=1))
     make_predictions(settings, DAY + timedelta(days=1))  # not known on DAY
@@ -73,7 +73,7 @@ def test_the_predictions_up_to_the_day_count_where_they_are_defined(tmp_path: Pa
     for task, terms in TERMS.items():
         curve, report = fitted[task].curve, fitted[task].report()
         found = (curve.intercept, curve.slope, curve.cubic)
-        assert found == pytest.approx(terms, abs=0.02)  # 8002 rows: the prior still shows
+        assert found == pytest.approx(terms, abs=0.02)  # with 8002 rows the prior still shows
         assert report["days"] == ["2026-01-02", "2026-01-03"]
         assert report["rows"] == 2 * 4001
         assert (report["intercept"], report["slope"], report["cubic"]) == found
@@ -87,7 +87,7 @@ def test_a_week_counts_and_no_more(tmp_path: Path) -> None:
     assert fitted["interest"].days == tuple(date(2026, 1, n) for n in range(4, 11))
 
 
-def test_the_first_day_stays_raw_and_says_so(tmp_path: Path) -> None:
+def test_scores_of_the_first_day_stay_raw(tmp_path: Path) -> None:
     settings = make_lake(tmp_path)
     fitted = fit_calibrations(open_tagger(settings), START)
     assert {task: calibration.curve for task, calibration in fitted.items()} == {"interest": RAW, "intention": RAW}
@@ -96,7 +96,7 @@ def test_the_first_day_stays_raw_and_says_so(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_predictions_that_are_gone_are_refused(tmp_path: Path) -> None:
+def test_missing_predictions_are_refused(tmp_path: Path) -> None:
     """Scores of another calibration would not be comparable with yesterday's."""
     settings: Settings = make_lake(tmp_path)
     folder = settings.lake.root / "predictions" / "tagger" / "mvke" / "dt=2026-01-02"

@@ -20,7 +20,7 @@ TASKS = ("interest", "intention")
 
 
 def some_users() -> Tensor:
-    """30 users' ids, among them a user of whom nothing is known."""
+    """Feature ids of 30 users, nothing known of one of them."""
     random = torch.Generator().manual_seed(4)
     limits = torch.tensor([SIZES[feature.name] for feature in LAYOUT.of_table("users")])
     ids = (torch.rand(30, len(limits), generator=random) * (limits - 1)).long() + 1

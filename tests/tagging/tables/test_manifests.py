@@ -45,12 +45,12 @@ def test_blocks_add_up(inputs: Inputs) -> None:
     assert (of_profiles["rows"], of_profiles["users_without_features"]) == (USERS, 2)
 
 
-def test_users_who_are_lost_are_noticed(inputs: Inputs) -> None:
+def test_lost_users_are_noticed(inputs: Inputs) -> None:
     with pytest.raises(InputError, match=r"69 users were scored, not 70"):
         user_tags.manifest(inputs, [block(0, 40), block(1, USERS - 41)], "interest")
 
 
-def test_audiences_add_up_and_rows_that_are_lost_are_noticed(inputs: Inputs) -> None:
+def test_audiences_add_up_and_lost_rows_are_noticed(inputs: Inputs) -> None:
     reports = [block(0, 40), block(1, USERS - 40)]
     first, second, third = list(inputs.tags.values())[:3]
     files = [{"name": "part-00000.parquet", "rows": 60}, {"name": "part-00001.parquet", "rows": 10}]
