@@ -26,7 +26,8 @@ def build_tables(
     for task, threshold in thresholds.items():
         manifests.user_tags[task] = user_tags.manifest(inputs, reports, task)
         write_manifest(staged.user_tags[task], manifests.user_tags[task])
-        numbers, folder = audience.assign_files(audience.sizes(inputs, reports, task)), fresh(staged.audience[task])
+        numbers = audience.assign_files(audience.sizes(inputs, reports, task))
+        folder = fresh(staged.audience[task])
         audience.sort_by_tag(spark, folders.pairs[task], numbers, folder.resolve())
         files = parquet.described(folder)
         manifests.audience[task] = audience.manifest(inputs, reports, task, threshold, numbers, files)

@@ -45,7 +45,8 @@ def write_tags(folder: Path, rows: list[tuple[str, str, float]]) -> Path:
     folder.mkdir()
     users, tags, scores = zip(*rows, strict=True)
     columns = [users, tags, pyarrow.array(scores, pyarrow.float32()), pyarrow.array([1] * len(rows), pyarrow.int32())]
-    pyarrow.parquet.write_table(pyarrow.table([pyarrow.array(c) for c in columns], schema=SCHEMA), folder / "a.parquet")
+    table = pyarrow.table([pyarrow.array(column) for column in columns], schema=SCHEMA)
+    pyarrow.parquet.write_table(table, folder / "a.parquet")
     return folder
 
 
