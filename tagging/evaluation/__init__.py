@@ -1,1 +1,1 @@
-"""How good a tagger's order of tags is."""
+"""How well a tagger ranks tags: do users engage with their best tags the next day?"""

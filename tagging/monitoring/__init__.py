@@ -1,1 +1,1 @@
-"""What changed since the day before, and what MLflow shows."""
+"""What changed since the day before, how much may change, and what MLflow shows."""

@@ -1,45 +1,74 @@
-"""What changed in the tags since the day before, and when that is too much to publish."""
+"""What changed in the tags since they were published last."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf import cli
-from conf.errors import InputError
+from conf import cli, log
 from conf.paths import Paths
 from conf.settings.run_file import Settings
-from etl.artefact import file_hash, is_published, read_manifest, write_manifest
+from etl.artefact import is_published, read_manifest
 from etl.contract import PROFILE_DIFF
 from trainer.daily.run import ONE_DAY
 
-UNIT = 1e-9  # of a score: shifts are summed as whole numbers of it, so that no order of summing changes the sum
+SHIFT_UNIT = 1e-9  # shifts are summed as whole multiples of it, so the order of summation cannot change the sum
+
+
+@dataclass(frozen=True)
+class Changes:
+    """by_tag: rows of contract.PROFILE_DIFF. by_task: change_metrics and the day `compared_with`.
+
+    Tasks without earlier tags are in neither.
+    """
+
+    by_tag: pd.DataFrame
+    by_task: dict[str, dict[str, Any]]
+
+
+def compare(spark: SparkSession, settings: Settings, day: date, user_tags: Mapping[str, Path]) -> Changes:
+    """Holds the tags of a day (task -> folder) against those published last."""
+    by_tag, by_task = [], {}
+    for task, folder in user_tags.items():
+        before = last_tagged(settings, day, task)
+        if before is None:
+            log.event("no earlier tags to compare with", day=day, task=task)
+            continue
+        earlier = Paths(settings.lake.root).user_tags(before, task)
+        rows = changes_by_tag(spark, task, earlier, folder)
+        metrics = change_metrics(rows, users_tagged(earlier), users_tagged(folder), settings.tagging.retired)
+        by_tag.append(rows)
+        by_task[task] = {"compared_with": str(before), **metrics}
+        shown = {name: metrics[name] for name in ("churn", "score_shift")}
+        log.event("tags compared", day=day, task=task, compared_with=before, **shown)
+    empty = pd.DataFrame(columns=list(PROFILE_DIFF))
+    return Changes(pd.concat(by_tag, ignore_index=True) if by_tag else empty, by_task)
 
 
 def last_tagged(settings: Settings, day: date, task: str) -> date | None:
-    """The day before, or where that one has no tags (it was refused), the last one that has; none at all on the first.
+    """The last day before `day` with published tags, None without any.
 
-    A day that was refused must not let the next one pass unseen.
+    Usually yesterday. When yesterday was refused it has no tags, and today must not pass unchecked.
     """
     start, paths = settings.training.start, Paths(settings.lake.root)
     days = cli.days(start, day - ONE_DAY) if start < day else []
     return next((d for d in reversed(days) if is_published(paths.user_tags(d, task))), None)
 
 
-def by_tag(spark: SparkSession, task: str, before: Path, now: Path) -> pd.DataFrame:
+def changes_by_tag(spark: SparkSession, task: str, before: Path, now: Path) -> pd.DataFrame:
     """Two folders of user_tags -> the rows of contract.PROFILE_DIFF for one task, in order of tag.
 
-    gained, lost, kept: users who have the tag now only, before only, both times. score_shift: the mean over those who
-    kept it, NaN without any.
+    gained, lost, kept: users who have the tag now only, before only, both times. score_shift: mean over those who kept
+    it, NaN without any.
     """
-    old, new = (_tags(spark, folder, score) for folder, score in ((before, "old"), (now, "new")))
-    change = F.round((F.col("new").cast("double") - F.col("old").cast("double")) / UNIT).cast("bigint")
+    old, new = (_read_tags(spark, folder, score) for folder, score in ((before, "old"), (now, "new")))
+    change = F.round((F.col("new").cast("double") - F.col("old").cast("double")) / SHIFT_UNIT).cast("bigint")
     found = (
         old.join(new, on=["user_id", "tag"], how="full")
         .groupBy("tag")
@@ -52,68 +81,31 @@ def by_tag(spark: SparkSession, task: str, before: Path, now: Path) -> pd.DataFr
         .orderBy("tag")
         .toPandas()
     )
-    found["score_shift"] = found["shift"].astype("float64") * UNIT / found["kept"].where(found["kept"] > 0)
+    found["score_shift"] = found["shift"].astype("float64") * SHIFT_UNIT / found["kept"].where(found["kept"] > 0)
     return found.assign(task=task)[list(PROFILE_DIFF)]
 
 
-def _tags(spark: SparkSession, folder: Path, score: str) -> DataFrame:
+def _read_tags(spark: SparkSession, folder: Path, score: str) -> DataFrame:
     return spark.read.parquet(str(folder)).select("user_id", "tag", F.col("score").alias(score))
 
 
-def figures(rows: pd.DataFrame, tagged: tuple[int, int], retired: list[str]) -> dict[str, Any]:
-    """A task's changes in one line: users, and the tags of users, all tags together. tagged: users before and now.
+def change_metrics(by_tag: pd.DataFrame, users_before: int, users_now: int, retired: list[str]) -> dict[str, Any]:
+    """The changes of one task, all tags together. users_before, users_now: users with a tag.
 
-    churn: the share of the tags that users had before and have no more. Tags that were retired are not counted in it:
-    that they go is what was asked for.
+    churn: share of the (user, tag) pairs of before that are gone. Retired tags do not count: somebody removed them.
     """
-    had = rows[~rows["tag"].isin(retired)][["lost", "kept"]].sum()
-    kept = int(rows["kept"].sum())
-    before, now = tagged
+    had = by_tag[~by_tag["tag"].isin(retired)][["lost", "kept"]].sum()
+    kept = int(by_tag["kept"].sum())
     return {
-        "users_tagged_before": before,
-        "users_tagged": now,
-        "coverage_ratio": now / before if before else 1.0,
-        "gained": int(rows["gained"].sum()),
-        "lost": int(rows["lost"].sum()),
+        "users_tagged_before": users_before,
+        "users_tagged": users_now,
+        "coverage_ratio": users_now / users_before if users_before else 1.0,
+        "gained": int(by_tag["gained"].sum()),
+        "lost": int(by_tag["lost"].sum()),
         "kept": kept,
         "churn": float(had["lost"] / max(had.sum(), 1)),
-        "score_shift": math.fsum(rows["score_shift"].fillna(0) * rows["kept"]) / max(kept, 1),
+        "score_shift": math.fsum(by_tag["score_shift"].fillna(0) * by_tag["kept"]) / max(kept, 1),
     }
-
-
-def reasons(settings: Settings, of_tasks: dict[str, dict[str, Any]]) -> list[str]:
-    """Why the day must not be published, as [tagging] sets it; none: it may."""
-    bounds, found = settings.tagging, []
-    for task, figure in of_tasks.items():
-        if figure["coverage_ratio"] < bounds.min_coverage_ratio:
-            found.append(
-                f"{task}: {figure['users_tagged']:,} users with a tag, {figure['users_tagged_before']:,} before "
-                f"(min_coverage_ratio = {bounds.min_coverage_ratio:g})"
-            )
-        if figure["churn"] > bounds.max_churn:
-            found.append(
-                f"{task}: {figure['churn']:.1%} of the tags that users had would go (max_churn = {bounds.max_churn:g})"
-            )
-    return found
-
-
-def refusal(day: date, found: list[str]) -> InputError:
-    return InputError(
-        "; ".join(found),
-        where=f"user_tags {day}",
-        hint="look into it; to publish nevertheless, run this day's job with SPARSETAG_TAGGING__MAX_CHURN=1 "
-        "SPARSETAG_TAGGING__MIN_COVERAGE_RATIO=0 before it",
-    )
-
-
-def write(folder: Path, rows: pd.DataFrame, manifest: dict[str, Any]) -> None:
-    """One Parquet file and its manifest into a staging folder."""
-    types = {"string": pyarrow.string(), "bigint": pyarrow.int64(), "double": pyarrow.float64()}
-    schema = pyarrow.schema([(name, types[kind]) for name, kind in PROFILE_DIFF.items()])
-    path = folder / "part-00000.parquet"
-    pyarrow.parquet.write_table(pyarrow.Table.from_pandas(rows, schema=schema, preserve_index=False), path)
-    files = [{"name": path.name, "rows": len(rows), "sha256": file_hash(path)}]
-    write_manifest(folder, {**manifest, "files": files})
 
 
 def users_tagged(folder: Path) -> int:

@@ -1,61 +1,73 @@
-"""What MLflow shows of a tagging: one run a day with the figures of all tasks, and the same as the history's curves."""
+"""What MLflow shows of a day's tags: one run a day, and its metrics once more as curves of the history."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
-import pandas as pd
-
+from tagging.monitoring.changes import Changes
 from tagging.monitoring.figures import audience_sizes, churn_by_tag, tag_popularity
 from tagging.scoring.inputs import Inputs
+from tagging.tables.manifests import Manifests
 from trainer.tracking import mlflow_runs as tracking
 
-OF_TAGS = ("users_tagged", "coverage", "tags_per_user", "tags_in_use", "mean_score", "mean_top_score")
-OF_AUDIENCES = {"rows": "audience_rows", "reached": "audience_users", "tags_in_use": "audience_tags"}
-OF_CHANGES = ("coverage_ratio", "churn", "score_shift")
-
-
-@dataclass(frozen=True)
-class Manifests:
-    """Of all tables of a day; user_tags and audience by task."""
-
-    user_tags: dict[str, dict[str, Any]]
-    profiles: dict[str, Any]
-    audience: dict[str, dict[str, Any]]
+USER_TAGS_METRICS = ("users_tagged", "coverage", "tags_per_user", "tags_in_use", "mean_score", "mean_top_score")
+AUDIENCE_METRICS = {"rows": "audience_rows", "reached": "audience_users", "tags_in_use": "audience_tags"}
+CHANGE_METRICS = ("coverage_ratio", "churn", "score_shift")
 
 
 @contextmanager
-def day_of_tags(
-    inputs: Inputs, made: Manifests, changes: Mapping[str, Any], by_tag: pd.DataFrame
-) -> Iterator[tracking.Run]:
-    """The run of a day, with all its figures; the history gets them too, once what happens inside has succeeded.
+def tracked_day(inputs: Inputs, manifests: Manifests, changes: Changes) -> Iterator[tracking.Run]:
+    """The day's run, with its metrics and pictures; FAILED when the block raises.
 
-    changes: tagging.changes.figures by task, for the tasks that had tags before.
+    The history gets the metrics only when the block succeeds.
     """
     run, day, settings = inputs.run, inputs.day, inputs.run.settings
     tags = {"family": run.family, "model": run.name, "job": "tag_users"}
     params = {"model": run.name, "top_k": settings.tagging.top_k, "min_score": settings.tagging.min_score}
-    values = {f"{task}_{name}": float(of[name]) for task, of in made.user_tags.items() for name in OF_TAGS}
-    for task, of in made.audience.items():
-        values |= {f"{task}_{shown}": float(of[name]) for name, shown in OF_AUDIENCES.items()}
-    values |= {f"{task}_{name}": float(of[name]) for task, of in changes.items() for name in OF_CHANGES}
+    metrics = _metrics(manifests, changes)
     step = (day - settings.training.start).days
     history = tracking.history(settings, "tagging", run.name, tags, params)
     title, key = f"{run.name} {day}", f"tagging/{run.name}/{day}"
     with tracking.run(settings, "tagging", title, key=key, tags={**tags, "day": str(day)}, parent=history) as tracked:
-        tracked.params({**params, "day": day, "users": inputs.users, "tags": len(inputs.tags)})
-        tracked.params({"users_without_features": made.profiles["users_without_features"]})
-        tracked.params({f"{name}_identity": inputs.made_from[name] for name in ("model", "vocabulary")})
-        for task, terms in inputs.calibration_notes.items():
-            tracked.params({f"{task}_{name}": terms[name] for name in ("intercept", "slope", "cubic")})
-        tracked.params({f"{task}_from_score": of["from_score"] for task, of in made.audience.items()})
-        tracked.metrics(values, day, step)
-        tracked.dataset(inputs.folder, inputs.made_from["users"], "tagging")
-        popular = {task: of["popular"] for task, of in made.user_tags.items()}
-        tracked.figure(tag_popularity(popular, inputs.users), "tag_popularity")
-        tracked.figure(audience_sizes(made.audience), "audience_sizes")
-        if len(by_tag):
-            tracked.figure(churn_by_tag(by_tag), "churn_by_tag")
+        tracked.params({**params, "day": day, **_params(inputs, manifests)})
+        tracked.metrics(metrics, day, step)
+        tracked.dataset(inputs.users_folder, inputs.made_from["users"], "tagging")
+        _figures(tracked, inputs, manifests, changes)
         yield tracked
-    history.metrics(values, day, step)
+    history.metrics(metrics, day, step)
+
+
+def _metrics(manifests: Manifests, changes: Changes) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for task, manifest in manifests.user_tags.items():
+        found |= {f"{task}_{name}": float(manifest[name]) for name in USER_TAGS_METRICS}
+    for task, manifest in manifests.audience.items():
+        found |= {f"{task}_{metric}": float(manifest[name]) for name, metric in AUDIENCE_METRICS.items()}
+    for task, metrics in changes.by_task.items():
+        found |= {f"{task}_{name}": float(metrics[name]) for name in CHANGE_METRICS}
+    return found
+
+
+def _params(inputs: Inputs, manifests: Manifests) -> dict[str, object]:
+    found: dict[str, object] = {
+        "users": inputs.user_count,
+        "tags": len(inputs.tags),
+        "users_without_features": manifests.profiles["users_without_features"],
+        **{f"{name}_identity": inputs.made_from[name] for name in ("model", "vocabulary")},
+    }
+    for task, calibration in inputs.calibrations.items():
+        curve = calibration.curve
+        found |= {f"{task}_intercept": curve.intercept, f"{task}_slope": curve.slope, f"{task}_cubic": curve.cubic}
+    return found | {f"{task}_from_score": manifest["from_score"] for task, manifest in manifests.audience.items()}
+
+
+def _figures(tracked: tracking.Run, inputs: Inputs, manifests: Manifests, changes: Changes) -> None:
+    popular = {task: manifest["popular"] for task, manifest in manifests.user_tags.items()}
+    tracked.figure(tag_popularity(popular, inputs.user_count), "tag_popularity")
+    sizes = {
+        task: {tag: audience["users"] for tag, audience in manifest["audiences"].items()}
+        for task, manifest in manifests.audience.items()
+    }
+    thresholds = {task: manifest["from_score"] for task, manifest in manifests.audience.items()}
+    tracked.figure(audience_sizes(sizes, thresholds), "audience_sizes")
+    if len(changes.by_tag):
+        tracked.figure(churn_by_tag(changes.by_tag), "churn_by_tag")

@@ -1,1 +1,1 @@
-"""All users against all tags."""
+"""Calibrated scores of all users for all tags."""

@@ -1,12 +1,12 @@
 """What scoring needs of a trained tagger: its user tower, and two matrices for each task.
 
-MVKE's user vector for tag t is u_t = sum_k a_tk V_k (eq. 7), with a gate a that does not depend on the user. So
+MVKE's user vector for tag t is u_t = sum_k a_tk V_k (MVKE eq. 7), with a gate a that does not depend on the user. So
 
     u_t . e_t = [V_1 .. V_K] . (a_t outer e_t)                 a product [U, K*D] @ [K*D, T]
     |u_t|^2   = sum_ij a_ti a_tj (V_i . V_j)                   a product [U, K(K+1)/2] @ [K(K+1)/2, T]
 
-and cos(u_t, e_t) follows exactly, without a vector for each pair of user and tag. Where a user has one vector, K = 1,
-its gate is 1 and so are all squares: the first product is all there is.
+and cos(u_t, e_t) (MVKE eq. 2) follows exactly, without a vector for each pair of user and tag. Where a user has one
+vector, K = 1, its gate is 1 and so are all squares, and the first product is enough.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from torch import Tensor
 from etl.contract import PADDING, UNSEEN
 from trainer.models.tagger import Tagger
 
-# A norm below this counts as this: cos of a zero vector is 0 (torch.nn.functional.cosine_similarity's rule and value)
+# smaller norms count as this, so the cosine of a zero vector is 0 (as in torch.nn.functional.cosine_similarity)
 SMALLEST_NORM = 1e-8
 
 
@@ -26,9 +26,9 @@ SMALLEST_NORM = 1e-8
 class TaskMatrices:
     """Everything about T tags for one task, for which a user has K vectors.
 
-    products: float32 [K*D, T], column t is a_t outer e_t / |e_t|.
-    squares: float64 [K(K+1)/2, T], over the pairs i <= j: a_ti * a_tj, doubled where i < j.
-    scale: the factor between cosine and logit.
+    products: float32 [K*D, T]; column t is a_t outer e_t / |e_t|.
+    squares: float64 [K(K+1)/2, T] over the pairs i <= j: a_ti * a_tj, doubled where i < j.
+    scale: factor from cosine to logit.
     """
 
     products: Tensor
@@ -38,7 +38,7 @@ class TaskMatrices:
 
 @dataclass(frozen=True)
 class Export:
-    """A trained tagger, ready to score; made once and sent to every worker."""
+    """A trained tagger, ready to score; made once and sent to every worker. tag_ids: vocabulary ids of the T tags."""
 
     tagger: Tagger
     tag_ids: Tensor
@@ -46,24 +46,24 @@ class Export:
 
 
 def export(tagger: Tagger, tag_ids: Sequence[int]) -> Export:
-    """The export of a tagger on the CPU, for the tags given by their vocabulary ids: the columns of all matrices."""
+    """Exports a tagger on the CPU for the tags with these vocabulary ids; raises ValueError for padding and unseen."""
     if wrong := [n for n in tag_ids if n in (PADDING, UNSEEN)]:
         raise ValueError(f"ids {wrong} are no tags")
     tagger.eval()
     ids = torch.tensor(list(tag_ids), dtype=torch.int64)
     with torch.inference_mode():
         single = tagger.single_tags(ids)
-        tasks = {task: _of_task(tagger, task, tagger.tag_vectors(single, task)) for task in tagger.heads}
+        tasks = {task: _export_task(tagger, task, tagger.tag_vectors(single, task)) for task in tagger.heads}
     return Export(tagger, ids, tasks)
 
 
-def _of_task(tagger: Tagger, task: str, tags: Tensor) -> TaskMatrices:
+def _export_task(tagger: Tagger, task: str, tags: Tensor) -> TaskMatrices:
     unit = tags / tags.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
     return task_matrices(tagger.gate(tags, task), unit, float(tagger.towers_of(task).score.scale()))
 
 
 def task_matrices(gates: Tensor, unit_tags: Tensor, scale: float) -> TaskMatrices:
-    """Gates [T, K] and tag vectors of length 1 [T, D] -> the two matrices."""
+    """Gates [T, K] and tag vectors of length 1 [T, D] -> both matrices."""
     products = (gates.unsqueeze(2) * unit_tags.unsqueeze(1)).flatten(1).T.contiguous()
     first, second = torch.triu_indices(gates.shape[1], gates.shape[1])
     exact = gates.double()

@@ -1,4 +1,4 @@
-"""What scoring a day takes, opened and held against each other before any work begins."""
+"""What scoring a day needs, opened and checked against each other before any work begins."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,10 +8,11 @@ from typing import Any
 import pyarrow.compute
 import pyarrow.parquet
 
+from conf import log
 from conf.errors import InputError
 from etl.artefact import identity, read_manifest
 from etl.contract import columns_of, feature_columns
-from tagging.scoring.calibration import Calibration, calibrations, predictions_used
+from tagging.scoring.calibration_fit import FittedCalibration, fit_calibrations
 from tagging.scoring.export import Export, export
 from trainer.daily.open import TaggerRun
 from trainer.data import reader, vocabulary
@@ -20,34 +21,33 @@ from trainer.models.tagger import Tagger
 
 @dataclass(frozen=True)
 class Inputs:
-    """users: how many. columns: of their features. tags: id -> name, without the retired ones.
+    """user_count: rows of users/dt=day. columns: of the user features. tags: id -> name, without retired ones.
 
-    calibration_notes: by task, what a manifest says of the calibration.
+    calibrations: by task.
     """
 
     run: TaggerRun
     day: date
-    users: int
+    user_count: int
     columns: list[str]
     tags: dict[int, str]
     tagger: Tagger
-    calibrations: dict[str, Calibration]
-    calibration_notes: dict[str, Any]
+    calibrations: dict[str, FittedCalibration]
 
     @property
-    def folder(self) -> Path:
+    def users_folder(self) -> Path:
         return self.run.paths.users(self.day)
 
     @property
     def made_from(self) -> dict[str, Any]:
         """Identities of everything that scores depend on."""
         paths, run = self.run.paths, self.run
-        days = next(iter(self.calibration_notes.values()))["days"]
+        days = next(iter(self.calibrations.values())).days
         return {
-            "users": identity(self.folder),
+            "users": identity(self.users_folder),
             "vocabulary": identity(paths.vocabulary(self.day)),
             "model": identity(paths.model(run.family, run.name, self.day)),
-            "predictions": predictions_used(run, days),
+            "predictions": {str(day): identity(paths.predictions(run.family, run.name, day)) for day in days},
             "retired": sorted(run.settings.tagging.retired),
         }
 
@@ -55,33 +55,32 @@ class Inputs:
         return export(self.tagger, list(self.tags))
 
 
-def opened(run: TaggerRun, day: date) -> Inputs:
-    """The inputs of a day; raises InputError when one is absent, damaged, or does not go with the others."""
-    paths, settings = run.paths, run.settings
+def open_inputs(run: TaggerRun, day: date) -> Inputs:
+    """The inputs of a day; raises InputError when one is missing, damaged, or does not match the others."""
+    paths = run.paths
     folder = paths.users(day)
-    columns = columns_of(f for f in settings.features if f.table == "users")
-    users = reader.check(folder, {**dict.fromkeys(columns, "int32"), "user_id": "string"})
-    tags = tags_in_use(run, day)
+    columns = columns_of(run.layout.of_table("users"))
+    user_count = reader.check(folder, {**dict.fromkeys(columns, "int32"), "user_id": "string"})
+    tags = read_tags(run, day)
     if read_manifest(folder, hint="").get("vocabulary") != vocabulary.vocabulary_identity(paths, day):
         raise InputError(
             "encoded by another vocabulary than the day's",
             where=folder,
-            hint=f"build it again: python -m etl.build_users --day {day} --force",
+            hint=f"rebuild it: sparsetag build_users --day {day} --force",
         )
-    _refuse_unknown_ids(run, day)
+    _check_ids(run, day)
     tagger = run.load_model(day).cpu()
     if not all(bool(weights.isfinite().all()) for weights in tagger.parameters()):
         raise InputError(
-            "its weights are not numbers",
+            "its weights are not finite",
             where=paths.model(run.family, run.name, day),
-            hint=f"train it again: python -m trainer.train_day --family {run.family} --day {day} --force",
+            hint=f"train that day again: sparsetag train_day --family {run.family} --day {day} --force",
         )
-    made, notes = calibrations(run, day)
-    return Inputs(run, day, users, columns, tags, tagger, made, notes)
+    return Inputs(run, day, user_count, columns, tags, tagger, fit_calibrations(run, day))
 
 
-def tags_in_use(run: TaggerRun, day: date) -> dict[int, str]:
-    """id -> tag, of all that have an id and are not retired, in order of id; raises InputError without any."""
+def read_tags(run: TaggerRun, day: date) -> dict[int, str]:
+    """id -> tag for the tags to score, those with an id that are not retired; raises InputError without any."""
     feature, retired = run.settings.tagger.tag_feature, run.settings.tagging.retired
     where = run.paths.vocabulary(day)
     known = vocabulary.values(run.paths, day, feature)
@@ -93,22 +92,22 @@ def tags_in_use(run: TaggerRun, day: date) -> dict[int, str]:
         )
     if damaged := [tag for n, tag in known.items() if n >= vocabulary.sizes(run.paths, day)[feature]]:
         raise InputError(
-            f"tag '{damaged[0]}' has an id that its manifest does not know",
+            f"tag '{damaged[0]}' has an id beyond the size that the manifest gives",
             where=where,
-            hint=f"build it again: python -m etl.build_samples --day {day} --force",
+            hint=f"rebuild it: sparsetag build_samples --day {day} --force",
         )
     if absent := sorted(set(retired) - set(known.values())):
-        print(f"retired, but no tags so far: {', '.join(absent)}", flush=True)
+        log.warning("retired tags not in the vocabulary", day=day, tags=", ".join(absent))
     kept = {n: tag for n, tag in known.items() if tag not in retired}
     if not kept:
-        raise InputError("every tag is retired", where="[tagging] retired", hint="keep one")
+        raise InputError("every tag is retired", where="[tagging] retired", hint="take at least one out")
     return kept
 
 
-def _refuse_unknown_ids(run: TaggerRun, day: date) -> None:
-    """Ids beyond the vocabulary, or none at all, would end in a worker's stack trace."""
+def _check_ids(run: TaggerRun, day: date) -> None:
+    """Raises InputError for ids that are missing or beyond the vocabulary, which would crash a worker."""
     folder, sizes = run.paths.users(day), vocabulary.sizes(run.paths, day)
-    size_of = {c: sizes[f.name] for f in run.settings.features if f.table == "users" for c in feature_columns(f)}
+    size_of = {column: sizes[f.name] for f in run.layout.of_table("users") for column in feature_columns(f)}
     for entry in read_manifest(folder, hint="")["files"]:
         table = pyarrow.parquet.read_table(folder / entry["name"], columns=list(size_of), partitioning=None)
         for column, size in size_of.items():
@@ -117,5 +116,5 @@ def _refuse_unknown_ids(run: TaggerRun, day: date) -> None:
                 raise InputError(
                     f"column {column} has ids that are missing or not in the vocabulary",
                     where=folder / entry["name"],
-                    hint=f"build it again: python -m etl.build_users --day {day} --force",
+                    hint=f"rebuild it: sparsetag build_users --day {day} --force",
                 )

@@ -1,4 +1,4 @@
-"""All users against all tags: the best tags of each user, and all that reach a score."""
+"""All users against all tags: each user's best tags, and all pairs that reach a score."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -8,17 +8,18 @@ from torch import Tensor
 
 from tagging.scoring.calibration import RAW, Calibration
 from tagging.scoring.export import SMALLEST_NORM, Export, TaskMatrices
+from tagging.scoring.top_k import top_k
 
-# at once: this many users, and no more users x tags than this, which lie in a cache of some MB, whatever the numbers
-USERS = 4096
-CELLS = 2**20
+# Limits of a batch: its users, and its users x tags, which should fit a cache of a few MB
+BATCH_USERS = 4096
+BATCH_CELLS = 2**20
 
 
 @dataclass(frozen=True)
 class TopTags:
     """The tags kept, best first: row n says that user `user[n]` has tag `tag[n]` at `rank[n]` (1, 2, ..).
 
-    user: index into the users given. tag: index into Export.tag_ids. score: scale * cos, calibrated, float32.
+    user: index into the scored users. tag: index into Export.tag_ids. score: calibrated, float32.
     """
 
     user: Tensor
@@ -29,35 +30,35 @@ class TopTags:
 
 @dataclass(frozen=True)
 class Scores:
-    """Some users against all tags: cosines [U, T], which lie in memory that the next ones take; see `scored`.
+    """A batch of users against all tags. cosines: [U, T], in memory that the next batch overwrites (score_batches).
 
-    first: the place of the first of them among the users given.
+    first_user: index of the batch's first user among all scored users.
     """
 
-    first: int
+    first_user: int
     cosines: Tensor
     scale: float
     calibration: Calibration
 
-    def top(self, top_k: int, min_score: float) -> TopTags:
-        """The best tags of each user: at most top_k, none below min_score.
+    def top(self, count: int, min_score: float) -> TopTags:
+        """Each user's best tags: at most `count`, none that scores below min_score.
 
-        Best by the cosine, so that the order does not depend on the calibration.
+        Tags are ordered by the cosine, so the order does not depend on the calibration.
         """
-        cosine, tag = best(self.cosines, top_k)
+        cosine, tag = top_k(self.cosines, count)
         score = self.calibration(self.scale * cosine)
-        user, place = (score >= min_score).nonzero(as_tuple=True)
-        return TopTags(user + self.first, tag[user, place], place + 1, score[user, place])
+        user, position = (score >= min_score).nonzero(as_tuple=True)
+        return TopTags(user + self.first_user, tag[user, position], position + 1, score[user, position])
 
-    def above(self, min_score: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Every pair that scores min_score or more: user, tag and score as in TopTags."""
+    def at_least(self, min_score: float) -> tuple[Tensor, Tensor, Tensor]:
+        """User, tag and score (as in TopTags) of every pair that scores min_score or more."""
         score = self.calibration(self.scale * self.cosines)
         user, tag = (score >= min_score).nonzero(as_tuple=True)
-        return user + self.first, tag, score[user, tag]
+        return user + self.first_user, tag, score[user, tag]
 
 
-class Space:
-    """Memory for blocks of users x tags, taken once: fresh pages for every block cost as much as the products."""
+class Buffers:
+    """Memory for batches of users x tags, allocated once: fresh pages for every batch cost as much as the products."""
 
     def __init__(self, users: int, tags: int) -> None:
         self.dots = torch.empty(users, tags)
@@ -65,61 +66,42 @@ class Space:
         self.norms = torch.empty(users, tags)
 
 
-def cosines(vectors: Tensor, matrices: TaskMatrices, space: Space | None = None) -> Tensor:
-    """The users' vectors [U, K, D] -> cos(E_u for tag t, E_t) [U, T], by the two products, or one where K is 1.
+def cosines(vectors: Tensor, matrices: TaskMatrices, buffers: Buffers | None = None) -> Tensor:
+    """User vectors [U, K, D] -> cos(E_u for tag t, E_t) [U, T], by the two products, or by one where K is 1.
 
-    With space, the result lies in it and is gone with the next call.
+    With `buffers` the result lies in them, and the next call overwrites it.
     """
     users, count, _ = vectors.shape
-    space = space or Space(users, matrices.products.shape[1])
-    dots = torch.mm(vectors.flatten(1), matrices.products, out=space.dots[:users])
+    buffers = buffers or Buffers(users, matrices.products.shape[1])
+    dots = torch.mm(vectors.flatten(1), matrices.products, out=buffers.dots[:users])
     # in double precision: where a user's vectors nearly cancel, the square loses twice the digits that the vector does
     exact = vectors.double()
     first, second = torch.triu_indices(count, count)
     gram = (exact @ exact.transpose(1, 2))[:, first, second]
     if count == 1:
-        norms = gram.float()  # for every tag
+        norms = gram.float()  # the same for every tag
     else:
-        squares = torch.mm(gram, matrices.squares, out=space.squares[:users])
-        norms = space.norms[:users].copy_(squares)  # rounded after all has cancelled that can
+        squares = torch.mm(gram, matrices.squares, out=buffers.squares[:users])
+        norms = buffers.norms[:users].copy_(squares)  # rounded only after all cancellation
     return dots.div_(norms.clamp_(min=SMALLEST_NORM**2).sqrt_())
 
 
-def top_tags(export: Export, ids: Tensor, task: str, top_k: int, min_score: float) -> TopTags:
-    """The best tags of the users with these feature ids [U, C_users], uncalibrated; see Scores.top."""
-    return joined([scores.top(top_k, min_score) for scores in scored(export, ids, task)])
-
-
-def joined(parts: Sequence[TopTags]) -> TopTags:
-    return TopTags(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(TopTags)))
-
-
-def scored(export: Export, ids: Tensor, task: str, calibration: Calibration = RAW) -> Iterator[Scores]:
-    """The users with these feature ids [U, C_users], a batch at a time; one batch is gone with the next."""
+def score_batches(export: Export, ids: Tensor, task: str, calibration: Calibration = RAW) -> Iterator[Scores]:
+    """Scores the users with these feature ids [U, C_users], batch by batch; each batch overwrites the one before."""
     matrices = export.tasks[task]
-    batch = max(1, min(USERS, CELLS // len(export.tag_ids)))
-    space = Space(min(batch, len(ids)), len(export.tag_ids))
+    batch = max(1, min(BATCH_USERS, BATCH_CELLS // len(export.tag_ids)))
+    buffers = Buffers(min(batch, len(ids)), len(export.tag_ids))
     for start in range(0, len(ids), batch):
         with torch.inference_mode():
             vectors = export.tagger.user_vectors(ids[start : start + batch], task)
-            found = cosines(vectors, matrices, space)
+            found = cosines(vectors, matrices, buffers)
         yield Scores(start, found, matrices.scale, calibration)
 
 
-def best(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row, float32 [U, T] -> values and columns [U, k], best first; ties: lower column first."""
-    k = min(k, values.shape[1])
-    found, column = values.topk(min(k + 1, values.shape[1]), dim=1)
-    tied = (found[:, 1:] == found[:, :-1]).any(dim=1)  # among the k, or across the cut: topk leaves their order open
-    column = column[:, :k].clone()
-    column[tied] = _best_of_tied(values[tied], k)
-    return values.gather(1, column), column
+def top_tags(export: Export, ids: Tensor, task: str, count: int, min_score: float) -> TopTags:
+    """The best tags of the users with these feature ids [U, C_users], by raw scores; see Scores.top."""
+    return concatenate([scores.top(count, min_score) for scores in score_batches(export, ids, task)])
 
 
-def _best_of_tied(values: Tensor, k: int) -> Tensor:
-    """Columns [U, k] by value and then by column, packed into one int64 that orders as the pair does."""
-    tags = values.shape[1]
-    bits = (values + 0.0).view(torch.int32)  # + 0.0 turns -0.0 into 0.0
-    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(torch.int64)
-    keys = (ordered << 32) | torch.arange(tags - 1, -1, -1)
-    return tags - 1 - (keys.topk(k, dim=1).values & 0xFFFFFFFF)
+def concatenate(parts: Sequence[TopTags]) -> TopTags:
+    return TopTags(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(TopTags)))

@@ -1,1 +1,1 @@
-"""The published tables of a day's tags."""
+"""The tables of a day: user_tags, profiles, audience and profile_diff."""

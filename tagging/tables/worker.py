@@ -1,7 +1,6 @@
-"""All that is published of a block of users, in one pass over their scores. Runs in the Spark workers."""
+"""Writes everything that is published of a block of users, in one pass over their scores. Runs in the Spark workers."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow
@@ -10,70 +9,60 @@ from pyspark.broadcast import Broadcast
 
 from tagging.scoring.calibration import Calibration
 from tagging.scoring.export import Export
-from tagging.scoring.score import joined, scored
+from tagging.scoring.score import concatenate, score_batches
 from tagging.tables import profiles, user_tags
-from tagging.tables.audience import Pairs
-from tagging.tables.blocks import OfBlock, file_of, once, sorted_users
+from tagging.tables.blocks import BlockFunction, file_name, report_row, sorted_users
+from tagging.tables.folders import BlockFolders
+from tagging.tables.pairs import PairWriter
+from tagging.tables.progress import run_once
 
 
 @dataclass(frozen=True)
-class Folders:
-    """Where files go: user_tags and the pairs of audiences by task, profiles; notes: what is done (blocks.once)."""
+class WorkerContext:
+    """What workers need for any block; sent to them once.
 
-    tags: dict[str, Path]
-    pairs: dict[str, Path]
-    profiles: Path
-    notes: Path
-
-    @property
-    def all(self) -> list[Path]:
-        return [*self.tags.values(), *self.pairs.values(), self.profiles]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a worker needs, whichever block it gets; sent once.
-
-    tags: the names of Export.tag_ids. features: the columns of each user feature. from_score: the least of an audience.
+    tags: names of Export.tag_ids. features: the columns of each user feature. thresholds: task -> smallest score of an
+    audience.
     """
 
     export: Export
     tags: list[str]
     features: list[list[str]]
-    folders: Folders
+    folders: BlockFolders
     calibrations: dict[str, Calibration]
     top_k: int
     min_score: float
-    from_score: dict[str, float]
+    thresholds: dict[str, float]
 
 
-def worker(work: "Broadcast[Work]") -> OfBlock:
-    """The function for tagging.blocks.over_blocks."""
+def block_function(context: "Broadcast[WorkerContext]") -> BlockFunction:
+    """The function for blocks.map_blocks."""
 
-    def tag(key: tuple[pyarrow.Scalar, ...], users: pyarrow.Table) -> pyarrow.Table:
+    def tag_block(key: tuple[pyarrow.Scalar, ...], users: pyarrow.Table) -> pyarrow.Table:
         torch.set_num_threads(1)  # Spark keeps every core busy with a worker of its own
-        block, folders = key[0].as_py(), work.value.folders
-        files = [folder / file_of(block) for folder in folders.all]
-        return once(folders.notes, block, files, lambda: write_block(work.value, block, users))
+        block, folders = key[0].as_py(), context.value.folders
+        files = [folder / file_name(block) for folder in folders.data]
+        report = run_once(folders.progress, block, files, lambda: write_block(context.value, block, users))
+        return report_row(block, report)
 
-    return tag
+    return tag_block
 
 
-def write_block(work: Work, block: int, users: pyarrow.Table) -> dict[str, Any]:
-    """Writes the files of one block; returns what is said of each: by table, and where there are several, by task."""
-    columns = [column for feature in work.features for column in feature]
+def write_block(context: WorkerContext, block: int, users: pyarrow.Table) -> dict[str, Any]:
+    """Writes the files of one block -> its report: table -> the report of its writer, or one for each task."""
+    columns = [column for feature in context.features for column in feature]
     names, ids = sorted_users(users, columns)
-    tags, folders, file = pyarrow.array(work.tags), work.folders, file_of(block)
-    said: dict[str, Any] = {"user_tags": {}, "audience": {}}
-    tops = {}
-    for task, calibration in work.calibrations.items():
-        pairs, parts = Pairs(folders.pairs[task] / file, names, tags), []
-        for scores in scored(work.export, ids, task, calibration):
-            parts.append(scores.top(work.top_k, work.min_score))
-            pairs.add(*scores.above(work.from_score[task]))
-        tops[task] = joined(parts)
-        said["audience"][task] = pairs.close()
-        said["user_tags"][task] = user_tags.write(folders.tags[task] / file, names, tags, tops[task])
-    features = [[columns.index(column) for column in feature] for feature in work.features]
-    said["profiles"] = profiles.write(folders.profiles / file, names, ids, features, tags, tops)
-    return said
+    tags, folders, file = pyarrow.array(context.tags), context.folders, file_name(block)
+    report: dict[str, Any] = {"user_tags": {}, "audience": {}}
+    top_tags = {}
+    for task, calibration in context.calibrations.items():
+        pairs, parts = PairWriter(folders.pairs[task] / file, names, tags), []
+        for scores in score_batches(context.export, ids, task, calibration):
+            parts.append(scores.top(context.top_k, context.min_score))
+            pairs.add(*scores.at_least(context.thresholds[task]))
+        top_tags[task] = concatenate(parts)
+        report["audience"][task] = pairs.close()
+        report["user_tags"][task] = user_tags.write(folders.user_tags[task] / file, names, tags, top_tags[task])
+    widths = [len(feature) for feature in context.features]
+    report["profiles"] = profiles.write(folders.profiles / file, names, torch.split(ids, widths, dim=1), tags, top_tags)
+    return report

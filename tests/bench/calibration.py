@@ -5,7 +5,7 @@
 The tagger must be trained up to the last day (trainer.train_day --family tagger). For each task, mean over the days:
 expected calibration error (ten groups of equal size by score: mean distance of score and share), log loss, and the mean
 score over the share. raw: the sigmoid of the logit; platt: logistic fit on the logit; isotonic: steps; used: what
-tagging.calibration makes of it.
+tagging.scoring.calibration_fit makes of it.
 """
 
 from collections.abc import Callable
@@ -19,17 +19,16 @@ from sklearn.linear_model import LogisticRegression
 
 from conf import cli
 from conf.load import load_settings
-from tagging.scoring.calibration import DAYS, Array, calibrations
-from trainer.daily.open import open_run
-from trainer.daily.run import ONE_DAY, DailyRun
+from tagging.scoring.calibration_fit import DAYS, Array, fit_calibrations
+from trainer.daily.open import TaggerRun, open_tagger
+from trainer.daily.run import ONE_DAY
 from trainer.evaluation.predictions import read_predictions
-from trainer.models.base import Predictor
 
 Curve = Callable[[Array], Array]
 CLIP = 1e-6
 
 
-def logits_and_labels(run: DailyRun[Predictor], days: list[date], task: str) -> tuple[Array, Array]:
+def logits_and_labels(run: TaggerRun, days: list[date], task: str) -> tuple[Array, Array]:
     """Of the rows of some days on which the task is defined."""
     rows = pd.concat([read_predictions(run.paths.predictions(run.family, run.name, day)) for day in days])
     rows = rows[(rows["task"] == task) & (rows["defined"] > 0)]
@@ -37,13 +36,13 @@ def logits_and_labels(run: DailyRun[Predictor], days: list[date], task: str) -> 
     return np.log(score / (1 - score)), rows["label"].to_numpy(np.float64)
 
 
-def curves(run: DailyRun[Predictor], day: date, task: str) -> dict[str, Curve]:
+def curves(run: TaggerRun, day: date, task: str) -> dict[str, Curve]:
     """Fitted on the days before `day`."""
     first = max(run.settings.training.start + ONE_DAY, day - DAYS * ONE_DAY)
     logits, labels = logits_and_labels(run, cli.days(first, day - ONE_DAY), task)
     platt = LogisticRegression(solver="newton-cholesky").fit(logits[:, None], labels)
     steps = IsotonicRegression(out_of_bounds="clip").fit(logits, labels)
-    used = calibrations(run, day - ONE_DAY)[0][task]
+    used = fit_calibrations(run, day - ONE_DAY)[task].curve
     return {
         "raw": lambda z: 1 / (1 + np.exp(-z)),
         "platt": lambda z: platt.predict_proba(z[:, None])[:, 1],
@@ -64,7 +63,7 @@ def main() -> None:
     parser = cli.parser(__doc__.split("\n")[0], publishes=False)
     cli.add_days(parser)
     arguments = parser.parse_args()
-    run = open_run(load_settings(arguments.config), "tagger")
+    run = open_tagger(load_settings(arguments.config))
     for task in run.objective.head_names:
         found: dict[str, list[list[float]]] = {}
         for day in cli.chosen_days(arguments):

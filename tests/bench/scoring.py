@@ -20,6 +20,7 @@ from conf import cli
 from conf.load import load_model, load_settings
 from tagging.scoring import score
 from tagging.scoring.export import Export, export
+from tagging.scoring.top_k import top_k
 from tests.bench.turns import Turns, add_threads
 from trainer.data.batch import Batch
 from trainer.models.build import tagger as build_tagger
@@ -63,7 +64,7 @@ class Ways:
         self.of_two_towers = two_tower
         tagger, self.matrices = exported.tagger, exported.tasks[TASK]
         self.exported, self.ids = exported, ids
-        self.batch = max(1, min(score.USERS, score.CELLS // len(exported.tag_ids)))
+        self.batch = max(1, min(score.BATCH_USERS, score.BATCH_CELLS // len(exported.tag_ids)))
         self.vectors = torch.cat([tagger.user_vectors(part, TASK) for part in ids.split(self.batch)])
         first, second = torch.triu_indices(K, K)
         self.flat = self.vectors.flatten(1)
@@ -79,9 +80,9 @@ class Ways:
             (self.flat[some] @ self.matrices.products).topk(TOP)
 
     def scored(self) -> None:
-        space = score.Space(self.batch, len(self.tags))
+        buffers = score.Buffers(self.batch, len(self.tags))
         for vectors in self.vectors.split(self.batch):
-            score.best(score.cosines(vectors, self.matrices, space), TOP)
+            top_k(score.cosines(vectors, self.matrices, buffers), TOP)
 
     def whole(self) -> None:
         score.top_tags(self.exported, self.ids, TASK, TOP, 0.0)
@@ -91,7 +92,7 @@ class Ways:
         score.top_tags(self.of_two_towers, self.ids, TASK, TOP, 0.0)
 
     def literal(self) -> None:
-        """Equations 7 and 2 for each pair."""
+        """MVKE eq. 7 and eq. 2 for each pair."""
         for vectors in self.vectors[:LITERAL_USERS]:
             of_user = (self.gates.unsqueeze(1) @ vectors.expand(len(self.tags), K, D)).squeeze(1)
             torch.sigmoid(self.exported.tagger.towers_of(TASK).score(of_user, self.tags))

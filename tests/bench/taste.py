@@ -23,7 +23,7 @@ from etl.sources.world import world
 from tagging.scoring.export import export
 from tagging.scoring.score import cosines
 from trainer.comparison.training import with_seed
-from trainer.daily.open import open_run
+from trainer.daily.open import open_tagger
 from trainer.data import vocabulary
 
 STEPS = {"interest": "click", "intention": "conversion"}
@@ -39,10 +39,10 @@ def rank_correlation(one: np.ndarray, other: np.ndarray, axis: int) -> float:
 
 def of_tagger(settings: Settings, name: str, day: date, task: str) -> tuple[float, float]:
     """Rank correlation with the world's taste over the tags of a user, and over the users of a tag."""
-    run = open_run(settings, "tagger", name)
+    run = open_tagger(settings, name)
     tags = vocabulary.values(run.paths, day, settings.tagger.tag_feature)
-    exported = export(run.restored(day), list(tags))
-    columns = columns_of(feature for feature in settings.features if feature.table == "users")
+    exported = export(run.load_model(day), list(tags))
+    columns = columns_of(run.layout.of_table("users"))
     users = pyarrow.parquet.read_table(run.paths.users(day), columns=["user_id", *columns]).to_pandas()
     with torch.inference_mode():
         vectors = exported.tagger.user_vectors(torch.tensor(users[columns].to_numpy("int64")), task)

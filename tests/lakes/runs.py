@@ -36,23 +36,23 @@ def settings(
 
 
 def simulated(root: Path, labels: dict[str, Any] | None = None, **changes: Any) -> Settings:
-    """The run on the simulated world; `labels`: its section of the run file, by default with both kinds of action."""
+    """A run on a small simulated world. labels: its section of the run file, by default with both kinds of action."""
     return settings(root, {**SIMULATED, **changes}, labels={"kinds": ["like", "follow"]} if labels is None else labels)
 
 
-def samples(made: Settings, day: date) -> pd.DataFrame:
-    return pd.read_parquet(Paths(made.lake.root).samples(day)).set_index("impression_id")
+def samples(run: Settings, day: date) -> pd.DataFrame:
+    return pd.read_parquet(Paths(run.lake.root).samples(day)).set_index("impression_id")
 
 
-def vocabulary(made: Settings, day: date) -> pd.DataFrame:
-    return pd.read_parquet(Paths(made.lake.root).vocabulary(day))
+def vocabulary(run: Settings, day: date) -> pd.DataFrame:
+    return pd.read_parquet(Paths(run.lake.root).vocabulary(day))
 
 
-def manifest(made: Settings, day: date) -> dict[str, Any]:
-    return dict(json.loads((Paths(made.lake.root).samples(day) / "_MANIFEST.json").read_text()))
+def manifest(run: Settings, day: date) -> dict[str, Any]:
+    return dict(json.loads((Paths(run.lake.root).samples(day) / "_MANIFEST.json").read_text()))
 
 
-def quarantine(made: Settings, table: str, day: date) -> list[tuple[str, Any]]:
+def quarantine(run: Settings, table: str, day: date) -> list[tuple[str, Any]]:
     """(reason, row) of each refused row; row parsed when it is JSON."""
-    frame = pd.read_parquet(Paths(made.lake.root).quarantine(table, day))
+    frame = pd.read_parquet(Paths(run.lake.root).quarantine(table, day))
     return sorted(((r, json.loads(row) if row.startswith("{") else row) for r, row in frame.values), key=str)

@@ -11,7 +11,7 @@ import pytest
 from conf.settings.run_file import Settings
 
 DEMO = Path(__file__).parents[2] / "conf" / "demo.toml"
-START = date(2026, 1, 1)  # of [training] in it
+START = date(2026, 1, 1)  # its [training] start
 
 
 def make_settings(root: Path, monkeypatch: pytest.MonkeyPatch | None = None, **sections: Any) -> Settings:

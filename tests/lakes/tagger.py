@@ -1,20 +1,19 @@
-"""A tagger for the tests, and its scores taken literally."""
+"""A tagger for the tests, and its scores pair by pair."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from conf.load import load_model, load_settings
-from conf.settings.model_file import TaggerModel
 from tests.lakes.settings import DEMO
 from trainer.data.batch import Batch
 from trainer.data.layout import Layout
 from trainer.models.tagger import Tagger, build_tagger
 from trainer.parts.mask import Mask
 
-FEATURES = load_settings(DEMO).features
-LAYOUT = Layout.of(FEATURES)
+LAYOUT = Layout.of(load_settings(DEMO).features)
 SIZES = {"user_id": 40, "age": 6, "gender": 4, "region": 5, "tag": 22}
 TAGS = range(2, 22)
 
@@ -24,18 +23,17 @@ def trained(
     name: str = "mvke",
     masks: Mapping[str, Mask] | None = None,
     sizes: Mapping[str, int] = SIZES,
-    sharing: Mapping[str, object] = {},
+    sharing: Mapping[str, Any] | None = None,
     **changes: object,
 ) -> Tagger:
     """A tagger whose weights are as far from their initial values as those of a trained one.
 
-    sharing, changes: keys of [sharing], and of the model file itself, that differ from the model file's.
+    sharing, changes: keys of the model file's [sharing], and of the file, that differ.
     """
     model = load_model(name)
-    assert isinstance(model, TaggerModel)
-    shared = model.sharing.model_copy(update=sharing)
-    model = model.model_copy(update={"scale": scale, "sharing": shared, **changes})
-    tagger = build_tagger(model, LAYOUT, LAYOUT.feature("tag"), sizes, seed=1, masks=masks)
+    assert model.family == "tagger"
+    changed = {"scale": scale, "sharing": model.sharing.model_copy(update=sharing or {}), **changes}
+    tagger = build_tagger(model.model_copy(update=changed), LAYOUT, LAYOUT.feature("tag"), sizes, seed=1, masks=masks)
     random = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, parameter in tagger.named_parameters():

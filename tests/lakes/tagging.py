@@ -1,4 +1,4 @@
-"""A small lake with all that tagging a day takes, made by hand."""
+"""A small lake with everything that tagging a day needs, made by hand."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -15,8 +15,8 @@ from etl.artefact import identity, publish
 from etl.contract import VOCABULARY, columns_of, users_schema
 from tests.lakes.settings import START, make_settings
 from tests.lakes.tables import publish_table
-from tests.lakes.tagger import FEATURES, SIZES, TAGS, trained
-from trainer.daily.open import open_run
+from tests.lakes.tagger import LAYOUT, SIZES, TAGS, trained
+from trainer.daily.open import open_tagger
 from trainer.evaluation.predictions import write_predictions
 from trainer.models.tagger import Tagger
 from trainer.training import checkpoint
@@ -24,8 +24,8 @@ from trainer.training import checkpoint
 DAY = START + timedelta(days=2)
 USERS = 70
 TASKS = ("interest", "intention")
-USER_COLUMNS = columns_of(f for f in FEATURES if f.table == "users")
-# the log odds that the predictions of the lake came to, by task: intercept, slope, cubic
+USER_FEATURES = LAYOUT.of_table("users")
+# task -> intercept, slope and cubic of the log odds that the labels follow
 TERMS = {"interest": (-0.5, 0.4, 0.02), "intention": (0.25, 0.3, 0.0)}
 
 
@@ -36,7 +36,7 @@ def tagging_settings(root: Path, **tagging: Any) -> Settings:
 
 def user_ids() -> torch.Tensor:
     """Feature ids of the users u00 .. u69; of u07 nothing is known."""
-    limits = torch.tensor([SIZES[f.name] for f in FEATURES if f.table == "users"])
+    limits = torch.tensor([SIZES[feature.name] for feature in USER_FEATURES])
     ids = (torch.rand(USERS, len(limits), generator=torch.Generator().manual_seed(5)) * (limits - 1)).long() + 1
     ids[7] = 1
     return ids
@@ -51,8 +51,8 @@ def make_vocabulary(settings: Settings, day: date, tags: Sequence[int] = TAGS) -
 
 
 def make_users(settings: Settings, files: list[list[int]], day: date = DAY, ids: torch.Tensor | None = None) -> None:
-    """users/dt=day with the users of these numbers in each file."""
-    known = pd.DataFrame((user_ids() if ids is None else ids).numpy(), columns=USER_COLUMNS)
+    """Publishes users/dt=day; files: the numbers of the users in each."""
+    known = pd.DataFrame((user_ids() if ids is None else ids).numpy(), columns=columns_of(USER_FEATURES))
     frames = [known.iloc[users].assign(user_id=[f"u{n:02d}" for n in users]) for users in files]
     paths = Paths(settings.lake.root)
     manifest = {"vocabulary": identity(paths.vocabulary(day))}
@@ -60,14 +60,16 @@ def make_users(settings: Settings, files: list[list[int]], day: date = DAY, ids:
 
 
 def make_model(settings: Settings, day: date, tagger: Tagger | None = None, tags: Sequence[int] = TAGS) -> None:
-    run = open_run(settings, "tagger")
-    manifest = {**run.identity(day), "sizes": {**SIZES, "tag": max(tags) + 1}}
+    run = open_tagger(settings)
+    order = [feature.name for feature in run.layout.features]
+    sizes = {**dict.fromkeys(order, 2), **SIZES, "tag": max(tags) + 1}
+    manifest = {**run.identity(day), "sizes": sizes, "feature_order": order}
     target = run.paths.model("tagger", run.name, day)
     publish(run.paths, target, lambda folder: checkpoint.save(folder, tagger or trained(), {}, manifest))
 
 
 def make_predictions(settings: Settings, day: date) -> None:
-    """Logits from -2 to 2, each with the share of positives that TERMS say; rows that do not count say the contrary."""
+    """Logits from -2 to 2, with labels that follow TERMS; undefined rows have the opposite labels."""
     logits = np.linspace(-2, 2, 4001)
     frames = []
     for task, terms in TERMS.items():
@@ -82,7 +84,7 @@ def make_predictions(settings: Settings, day: date) -> None:
 
 
 def make_lake(root: Path, **tagging: Any) -> Settings:
-    """All that tagging DAY takes."""
+    """Everything that tagging DAY needs."""
     settings = tagging_settings(root, **tagging)
     make_vocabulary(settings, DAY)
     make_users(settings, [list(range(0, USERS, 2)), list(range(1, USERS, 2))])

@@ -1,4 +1,4 @@
-"""Taggers compared by the real job on small samples: the table, its baselines, MLflow; resumed and refused."""
+"""The job on small samples: the table, its baselines, MLflow, a second run, a refusal."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ def test_taggers_are_trained_compared_with_baselines_published_and_logged(settin
             assert of_model["spreads"][f"{task}_auc"]["sd"] > 0
             for metric in ("ndcg_at_5", "ndcg_at_10", "hit_rate_at_5", "hit_rate_at_10"):
                 assert 0 < of_model["spreads"][f"{task}_{metric}"]["mean"] <= 1
-            # seven tags in all: everything is among the best ten
+            # seven tags in all, so the best ten hold every one
             assert of_model["spreads"][f"{task}_hit_rate_at_10"]["mean"] == 1
         assert set(of_model["by_day"]) == {DAYS[2], DAYS[3]}
     text = (folder / "comparison.md").read_text()

@@ -9,11 +9,11 @@ from conf import cli
 from conf.errors import InputError
 from conf.settings.run_file import Settings
 from tagging import explain
-from tagging.scoring.inputs import opened
+from tagging.scoring.inputs import open_inputs
 from tests.lakes.settings import DEMO
 from tests.lakes.tagger import literal, trained
 from tests.lakes.tagging import DAY, TASKS, make_lake, user_ids
-from trainer.daily.open import open_run
+from trainer.daily.open import open_tagger
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +22,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_shares_are_eq_7_expert_by_expert_and_sum_to_the_models_own_logit(lake: Settings, task: str) -> None:
-    inputs = opened(open_run(lake, "tagger"), DAY)
-    ids = explain.user_row(inputs, "u12")
+def test_contributions_are_mvke_eq_7_by_expert_and_sum_to_the_models_own_logit(lake: Settings, task: str) -> None:
+    inputs = open_inputs(open_tagger(lake), DAY)
+    ids = explain.read_user(inputs, "u12")
     assert ids.tolist() == [user_ids()[12].tolist()]
-    place = explain.tag_column(inputs, "tag 9")
-    found = explain.explained(inputs, inputs.export(), ids, place, task)
+    column = explain.tag_column(inputs, "tag 9")
+    found = explain.explain_task(inputs, inputs.export(), ids, column, task)
 
     tagger = trained()
     assert found.experts == {"interest": [1, 2, 3], "intention": [2, 3, 4, 5]}[task]
@@ -38,14 +38,16 @@ def test_the_shares_are_eq_7_expert_by_expert_and_sum_to_the_models_own_logit(la
         user = sum(gate * vector for gate, vector in zip(gates, vectors, strict=True))
         wanted = [float(g * (v @ tag[0]) / user.norm() / tag[0].norm()) for g, v in zip(gates, vectors, strict=True)]
     assert found.gates == pytest.approx(gates.tolist(), abs=1e-6)
-    assert found.shares == pytest.approx(wanted, abs=1e-6)
-    assert len({round(share, 4) for share in found.shares}) == len(found.shares)  # else an order would not show
+    assert found.contributions == pytest.approx(wanted, abs=1e-6)
+    assert len({round(contribution, 4) for contribution in found.contributions}) == len(
+        found.contributions
+    )  # so the order of the experts matters
     raw = literal(tagger, user_ids(), task)[12, 7].item()  # tag 9 is the eighth from tag 2 on
     assert torch.sigmoid(torch.tensor(found.logit)).item() == pytest.approx(raw, abs=1e-6)
     assert found.logit == pytest.approx(math.exp(1.5) * found.cosine, abs=1e-5)  # the scale that `trained` has learnt
 
 
-def test_a_user_without_features_is_explained_too(lake: Settings) -> None:
+def test_a_user_without_known_features_is_explained(lake: Settings) -> None:
     lines = list(explain.explain(lake, DAY, "u07", "tag 9"))
     assert lines[0] == "user u07 and tag tag 9, mvke of 2026-01-03; known of the user: nothing"
     assert [line.split(":")[0] for line in lines if "score" in line] == ["\ninterest", "\nintention"]

@@ -1,4 +1,4 @@
-"""Inputs that the tagging job refuses: what is wrong, where, what to do, and nothing published."""
+"""Inputs that the tagging job refuses: the error says what, where and a hint, and nothing is published."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from tests.lakes.tagging import (
     tagging_settings,
     user_ids,
 )
-from tests.tagging.test_tag_users import made
+from tests.tagging.test_tag_users import published_files
 from trainer.training import checkpoint
 
 
@@ -49,7 +49,7 @@ def users_of_another_vocabulary(paths: Paths) -> None:
 
 
 def other_vocabulary(paths: Paths) -> None:
-    """The vocabulary and the users table were made again, the model was not."""
+    """The vocabulary and the users table were rebuilt, the model was not."""
     path = paths.vocabulary(DAY) / MANIFEST
     path.write_text(json.dumps({"sizes": {**SIZES, "tag": 30}}))
     users = paths.users(DAY) / MANIFEST
@@ -87,7 +87,7 @@ def missing_id(paths: Paths) -> None:
 
 
 def numbers_for_ids(paths: Paths) -> None:
-    """As if features had been written as they are, with NaN where they are missing."""
+    """As if raw feature values had been written, with NaN for missing ones."""
     file = paths.users(DAY) / "part-00001.parquet"
     rows = pyarrow.parquet.read_table(file, partitioning=None)
     age = pyarrow.array([float("nan")] * len(rows), pyarrow.float32())
@@ -101,7 +101,7 @@ def no_tags(paths: Paths) -> None:
 
 
 def unknown_tag_id(paths: Paths) -> None:
-    """A vocabulary whose table does not go with its manifest."""
+    """A vocabulary whose table does not match its manifest."""
     file = paths.vocabulary(DAY) / "part-00000.parquet"
     rows = pyarrow.parquet.read_table(file, partitioning=None).to_pandas()
     rows.loc[0, "id"] = 22
@@ -126,21 +126,25 @@ def weights_that_are_no_numbers(paths: Paths) -> None:
 @pytest.mark.parametrize(
     ("damage", "what", "hint"),
     [
-        (break_users, "users/dt=2026-01-03: not there", "etl.build_users"),
-        (truncate_users, "part-00001.parquet: not a whole Parquet file", "etl.build_users"),
-        (users_of_another_vocabulary, "users/dt=2026-01-03: encoded by another vocabulary", "etl.build_users"),
-        (break_vocabulary, "vocabulary/dt=2026-01-03: not there", "etl.build_samples"),
-        (other_vocabulary, "mvke/dt=2026-01-03: checkpoint of another vocabulary", "train a run of another name"),
-        (remove_model, "mvke/dt=2026-01-03: not there", "trainer.train_day --family tagger --day 2026-01-03"),
+        (break_users, "users/dt=2026-01-03: not there", "build_users"),
+        (truncate_users, "part-00001.parquet: not a whole Parquet file", "build_users"),
+        (users_of_another_vocabulary, "users/dt=2026-01-03: encoded by another vocabulary", "build_users"),
+        (break_vocabulary, "vocabulary/dt=2026-01-03: not there", "build_samples"),
+        (other_vocabulary, "mvke/dt=2026-01-03: the checkpoint has another vocabulary", "go back to"),
+        (remove_model, "mvke/dt=2026-01-03: not there", "sparsetag train_day --family tagger --day 2026-01-03"),
         (damage_model, "weights.pt is damaged", "--force"),
-        (user_of_an_unknown_age, "column f_age has ids that are missing or not in the vocabulary", "etl.build_users"),
-        (negative_id, "column f_user_id has ids that are missing or not in the vocabulary", "etl.build_users"),
-        (missing_id, "column f_gender has ids that are missing or not in the vocabulary", "etl.build_users"),
-        (numbers_for_ids, "column f_age holds float, not int32", "etl.build_users"),
+        (
+            user_of_an_unknown_age,
+            "column f_age has ids that are missing or not in the vocabulary",
+            "build_users",
+        ),
+        (negative_id, "column f_user_id has ids that are missing or not in the vocabulary", "build_users"),
+        (missing_id, "column f_gender has ids that are missing or not in the vocabulary", "build_users"),
+        (numbers_for_ids, "column f_age holds float, not int32", "build_users"),
         (no_tags, "no value of 'tag' has an id yet", "start with more days"),
-        (unknown_tag_id, "tag 'tag 21' has an id that its manifest does not know", "etl.build_samples"),
-        (other_number_of_experts, "checkpoint of another model: virtual_kernels is 4, not 5", "go back to"),
-        (weights_that_are_no_numbers, "mvke/dt=2026-01-03: its weights are not numbers", "--force"),
+        (unknown_tag_id, "tag 'tag 21' has an id beyond the size that the manifest gives", "build_samples"),
+        (other_number_of_experts, "the checkpoint has another model: sharing", "go back to"),
+        (weights_that_are_no_numbers, "mvke/dt=2026-01-03: its weights are not finite", "--force"),
     ],
 )
 def test_refusals_name_what_is_wrong_and_publish_nothing(
@@ -152,14 +156,14 @@ def test_refusals_name_what_is_wrong_and_publish_nothing(
         job.tag_users(settings, DAY, force=False)
     assert what in str(refused.value)
     assert hint in str(refused.value)
-    assert made(settings) == {}
+    assert published_files(settings) == {}
 
 
 def test_retiring_every_tag_is_refused(tmp_path: Path) -> None:
     settings = make_lake(tmp_path, retired=[f"tag {n}" for n in TAGS])
-    with pytest.raises(InputError, match=r"\[tagging\] retired: every tag is retired; keep one"):
+    with pytest.raises(InputError, match=r"\[tagging\] retired: every tag is retired; take at least one out"):
         job.tag_users(settings, DAY, force=False)
-    assert made(settings) == {}
+    assert published_files(settings) == {}
 
 
 def test_the_command_refuses_with_one_line_and_exit_code_2(

@@ -1,4 +1,4 @@
-"""The tagging job on a small lake: what it publishes, that it resumes, and what it refuses."""
+"""The tagging job on a small lake: what it publishes, and that a killed job resumes."""
 
 import shutil
 from pathlib import Path
@@ -16,24 +16,36 @@ from etl.artefact import MANIFEST, file_hash, read_manifest
 from tagging import tag_users as job
 from tagging.tables import blocks
 from tests.kill import killed
+from tests.lakes.settings import START
 from tests.lakes.tables import hashes, read_table
 from tests.lakes.tagger import TAGS, literal, trained
-from tests.lakes.tagging import DAY, TASKS, TERMS, USERS, make_lake, make_users, tagging_settings, user_ids
+from tests.lakes.tagging import (
+    DAY,
+    TASKS,
+    TERMS,
+    USERS,
+    make_lake,
+    make_model,
+    make_users,
+    make_vocabulary,
+    tagging_settings,
+    user_ids,
+)
 
 TABLES = ("user_tags", "profiles", "audience", "profile_diff")
 
 
-def published(settings: Settings, task: str) -> pd.DataFrame:
+def user_tags(settings: Settings, task: str) -> pd.DataFrame:
     return read_table(Paths(settings.lake.root).user_tags(DAY, task))
 
 
-def made(settings: Settings) -> dict[str, str]:
-    """Hashes of all that the job has published."""
+def published_files(settings: Settings) -> dict[str, str]:
+    """Hashes of everything the job has published."""
     return {f"{table}/{name}": sha for table in TABLES for name, sha in hashes(settings.lake.root / table).items()}
 
 
 def tag(root: Path) -> None:
-    """The job on the lake at `root`, its users in five blocks."""
+    """Runs the job on the lake at `root`, its users in five blocks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_USERS", 16)
         job.tag_users(tagging_settings(root), DAY, force=False)
@@ -50,7 +62,7 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_user_gets_the_best_tags_of_the_literal_model(tagged: Settings, task: str) -> None:
-    rows = published(tagged, task).set_index(["user_id", "rank"]).sort_index()
+    rows = user_tags(tagged, task).set_index(["user_id", "rank"]).sort_index()
     assert len(rows) == 3 * USERS
     wanted = literal(trained(), user_ids(), task).topk(3, dim=1)
     logits = torch.logit(wanted.values)
@@ -62,7 +74,7 @@ def test_every_user_gets_the_best_tags_of_the_literal_model(tagged: Settings, ta
         assert own["score"].tolist() == pytest.approx(shares[user].tolist(), abs=0.003)
 
 
-def test_tables_have_the_contract_s_columns_and_are_sorted(tagged: Settings) -> None:
+def test_tables_have_the_columns_of_the_contract_and_are_sorted(tagged: Settings) -> None:
     for task in TASKS:
         folder = Paths(tagged.lake.root).user_tags(DAY, task)
         files = sorted(folder.glob("*.parquet"))
@@ -75,9 +87,9 @@ def test_tables_have_the_contract_s_columns_and_are_sorted(tagged: Settings) -> 
             assert table.equals(table.sort_by([("user_id", "ascending"), ("rank", "ascending")]))
 
 
-def test_the_manifest_says_what_was_made_of_what(tagged: Settings) -> None:
+def test_the_manifest_describes_the_table_and_its_inputs(tagged: Settings) -> None:
     paths = Paths(tagged.lake.root)
-    rows = published(tagged, "intention")
+    rows = user_tags(tagged, "intention")
     manifest = read_manifest(paths.user_tags(DAY, "intention"), hint="")
     counts = rows["tag"].value_counts()
     assert (manifest["users"], manifest["users_tagged"], manifest["rows"], manifest["tags"]) == (70, 70, 210, 20)
@@ -104,49 +116,63 @@ def test_same_bytes_for_any_partitioning(tagged: Settings, tmp_path: Path, monke
     job.tag_users(settings, DAY, force=False)
     ours, theirs = (
         # the manifests differ: they name the users table that the tags were made from
-        {name: digest for name, digest in made(of).items() if not name.endswith(MANIFEST)}
+        {name: digest for name, digest in published_files(of).items() if not name.endswith(MANIFEST)}
         for of in (settings, tagged)
     )
     assert len(ours) == 2 * 5 + 5 + 2 + 1
     assert ours == theirs
 
 
-def test_what_is_missing_is_made_again(tagged: Settings) -> None:
-    """As after a kill between the renames: whatever is missing, the day is whole again, with the same bytes."""
-    before, paths = made(tagged), Paths(tagged.lake.root)
+def test_the_order_of_features_in_the_run_file_does_not_matter(
+    tagged: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model of the first day fixes it: a run file in reverse order gives the same bytes."""
+    settings = make_lake(tmp_path)
+    make_vocabulary(settings, START)
+    make_model(settings, START)
+    monkeypatch.setattr(blocks, "BLOCK_USERS", 16)
+    job.tag_users(settings.model_copy(update={"features": settings.features[::-1]}), DAY, force=False)
+    assert published_files(settings) == published_files(tagged)
+
+
+def test_missing_tables_are_built_again(tagged: Settings) -> None:
+    """As after a kill between two renames: the day is complete again, with the same bytes."""
+    before, paths = published_files(tagged), Paths(tagged.lake.root)
     for gone in (paths.user_tags(DAY, "intention"), paths.audience(DAY, "interest"), paths.profiles(DAY)):
         shutil.rmtree(gone)
         tag(tagged.lake.root.parent)
-        assert made(tagged) == before
+        assert published_files(tagged) == before
 
 
-def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged: Settings, tmp_path: Path) -> None:
+def test_a_job_killed_twice_gives_the_bytes_of_an_undisturbed_run(tagged: Settings, tmp_path: Path) -> None:
     settings = make_lake(tmp_path)
     paths = Paths(settings.lake.root)
-    undisturbed = made(tagged)
+    undisturbed = published_files(tagged)
     staging = [paths.staging(folder) for folder in (paths.user_tags(DAY, "interest"), paths.profiles(DAY))]
 
     def staged() -> list[int]:
         return [len(list(folder.glob("*.parquet"))) for folder in staging]
 
-    # with two of the five blocks written, the third perhaps begun
+    # two of the five blocks are written, and perhaps part of the third
     killed(tag, tmp_path, "tagging.tables.worker:write_block", 2)
     assert all(2 <= files < 5 for files in staged())
-    assert made(settings) == {}
-    noted = paths.staging(paths.user_tags(DAY, "notes")).glob("*.json")
-    finished = [folder / f"part-{note.stem}.parquet" for note in noted for folder in staging]
+    assert published_files(settings) == {}
+    reports = paths.staging(paths.user_tags(DAY, "progress")).glob("*.json")
+    finished = [folder / f"part-{report.stem}.parquet" for report in reports for folder in staging]
     before = {file: file.stat().st_mtime_ns for file in finished}
     assert len(before) >= 2
     (tmp_path / "calls").unlink()
-    # between the renames: the tags of both tasks are there, nothing else
+    # between the renames: the tags of both tasks are published, nothing else
     killed(tag, tmp_path, "tagging.tag_users:publish_staged", 2)
     assert staged() == [0, 5]
     kept = {file: time for file, time in before.items() if file.is_file()}
     assert {file: file.stat().st_mtime_ns for file in kept} == kept  # not scored again
     assert kept
-    assert made(settings) == {name: sha for name, sha in undisturbed.items() if name.startswith("user_tags/")}
+    assert published_files(settings) == {
+        name: sha for name, sha in undisturbed.items() if name.startswith("user_tags/")
+    }
     tag(tmp_path)
-    assert made(settings) == undisturbed
+    assert published_files(settings) == undisturbed
     assert not list((paths.root / "_staging").iterdir())
     client = mlflow.tracking.MlflowClient(settings.tracking.uri)
     experiment = client.get_experiment_by_name("sparsetag-tagging")
@@ -154,12 +180,12 @@ def test_killed_twice_and_run_again_gives_the_bytes_of_an_undisturbed_run(tagged
     assert [run.info.status for run in of_day] == ["FINISHED"]
 
 
-def test_everything_there_is_nothing_to_do(tagged: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_published_day_is_left_alone(tagged: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "session", lambda spark: pytest.fail("Spark was started for nothing"))
     job.tag_users(tagged, DAY, force=False)
 
 
-def test_one_mlflow_run_a_day_with_the_figures_of_both_tasks(tagged: Settings) -> None:
+def test_one_mlflow_run_a_day_with_the_metrics_of_both_tasks(tagged: Settings) -> None:
     client = mlflow.tracking.MlflowClient(tagged.tracking.uri)
     experiment = client.get_experiment_by_name("sparsetag-tagging")
     found = client.search_runs([experiment.experiment_id], "tags.day = '2026-01-03'")

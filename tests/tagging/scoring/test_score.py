@@ -1,4 +1,4 @@
-"""Two matrix products against MVKE taken literally, pair by pair."""
+"""Two matrix products against MVKE's equations, pair by pair."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from conf.settings.model_file import needs_masks
 from tagging.scoring import score
 from tagging.scoring.export import TaskMatrices, export, task_matrices
 from tests.lakes.settings import DEMO
-from tests.lakes.tagger import FEATURES, SIZES, TAGS, literal, trained
+from tests.lakes.tagger import LAYOUT, SIZES, TAGS, literal, trained
 from trainer.models.build import mask_shapes
 from trainer.models.tagger import Tagger
 from trainer.parts.mask import Mask
@@ -20,9 +20,9 @@ TASKS = ("interest", "intention")
 
 
 def some_users() -> Tensor:
-    """30 users' ids, among them a user of whom nothing is known."""
+    """Feature ids of 30 users, nothing known of one of them."""
     random = torch.Generator().manual_seed(4)
-    limits = torch.tensor([SIZES[f.name] for f in FEATURES if f.table == "users"])
+    limits = torch.tensor([SIZES[feature.name] for feature in LAYOUT.of_table("users")])
     ids = (torch.rand(30, len(limits), generator=random) * (limits - 1)).long() + 1
     ids[7] = 1
     return ids
@@ -148,20 +148,10 @@ def test_padding_and_unseen_are_no_tags() -> None:
         export(trained(), [1, 2])
 
 
-def test_best_breaks_ties_by_the_order_of_the_tags() -> None:
-    values = torch.tensor([[0.5, -0.25, 0.5, -0.5, -0.0, 0.0], [-3.0, -2.0, -1.0, -1.0, -2.0, -4.0]])
-    got, columns = score.best(values, 5)
-    assert columns.tolist() == [[0, 2, 4, 5, 1], [2, 3, 1, 4, 0]]
-    assert got.tolist() == [[0.5, 0.5, 0.0, 0.0, -0.25], [-1.0, -1.0, -2.0, -2.0, -3.0]]
-    assert score.best(values, 9)[1].tolist() == [[0, 2, 4, 5, 1, 3], [2, 3, 1, 4, 0, 5]]
-    # a tie across the cut: of three equal values the first is kept
-    assert score.best(torch.tensor([[0.1, 0.7, 0.7, 0.7, 0.9]]), 2)[1].tolist() == [[4, 1]]
-
-
 def test_top_tags_are_the_best_of_all_pairs() -> None:
     tagger, users = trained(), some_users()
     wanted = literal(tagger, users, "intention")
-    top = score.top_tags(export(tagger, TAGS), users, "intention", top_k=3, min_score=0.0)
+    top = score.top_tags(export(tagger, TAGS), users, "intention", count=3, min_score=0.0)
     assert top.user.tolist() == [u for u in range(30) for _ in range(3)]
     assert top.rank.tolist() == [1, 2, 3] * 30
     expected = wanted.topk(3, dim=1)
@@ -172,7 +162,7 @@ def test_top_tags_are_the_best_of_all_pairs() -> None:
 def test_tags_below_min_score_are_dropped() -> None:
     tagger, users = trained(), some_users()
     wanted = literal(tagger, users, "interest")
-    top = score.top_tags(export(tagger, TAGS), users, "interest", top_k=20, min_score=0.5)
+    top = score.top_tags(export(tagger, TAGS), users, "interest", count=20, min_score=0.5)
     kept = (wanted >= 0.5).sum(1)
     assert 0 < kept.min() < kept.max() < 20
     assert torch.equal(torch.bincount(top.user, minlength=30), kept)
@@ -183,7 +173,7 @@ def test_users_scored_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded by the batch; its size changes nothing but the last bits."""
     exported, users = export(trained(), TAGS), some_users()
     whole = score.top_tags(exported, users, "interest", 3, 0.0)
-    monkeypatch.setattr(score, "CELLS", 7 * len(TAGS))
+    monkeypatch.setattr(score, "BATCH_CELLS", 7 * len(TAGS))
     parts = score.top_tags(exported, users, "interest", 3, 0.0)
     assert torch.equal(whole.user, parts.user)
     assert torch.equal(whole.tag, parts.tag)
@@ -193,8 +183,8 @@ def test_users_scored_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pairs_above_a_score_are_the_same_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     tagger, users = trained(), some_users()
     exported, wanted = export(tagger, TAGS), literal(tagger, users, "interest")
-    monkeypatch.setattr(score, "CELLS", 7 * len(TAGS))
-    found = [scores.above(0.5) for scores in score.scored(exported, users, "interest")]
+    monkeypatch.setattr(score, "BATCH_CELLS", 7 * len(TAGS))
+    found = [scores.at_least(0.5) for scores in score.score_batches(exported, users, "interest")]
     assert len(found) > 1
     user, tag, value = (torch.cat(parts) for parts in zip(*found, strict=True))
     assert torch.equal(torch.stack([user, tag], dim=1), (wanted >= 0.5).nonzero())

@@ -1,4 +1,4 @@
-"""What is made of the tags: a profile a user, an audience a tag."""
+"""The tables beside user_tags: a profile for each user, an audience for each tag."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from etl.artefact import file_hash, read_manifest
 from etl.spark import parquet
 from tagging.scoring.calibration import Calibration
 from tagging.scoring.score import TopTags
-from tagging.tables import audience, blocks
+from tagging.tables import audience, blocks, pairs
 from tagging.tables.profiles import write
 from tagging.tag_users import tag_users
 from tests.kill import killed
@@ -34,7 +34,7 @@ NAMES = [f"tag {n}" for n in TAGS]
 
 
 def tag(root: Path, **options: Any) -> None:
-    """The job on the lake at `root`, its users in five blocks, files of audiences small."""
+    """Runs the job on the lake at `root`, its users in five blocks, audiences in small files."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_USERS", 16)
         patch.setattr(parquet, "ROWS_A_FILE", 100)
@@ -50,7 +50,7 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Setti
     return settings
 
 
-def test_a_profile_for_every_user_with_the_tags_of_both_tasks(lake: Settings) -> None:
+def test_every_user_has_a_profile_with_the_tags_of_both_tasks(lake: Settings) -> None:
     paths = Paths(lake.lake.root)
     found = read_table(paths.profiles(DAY)).set_index("user_id").sort_index()
     assert found.index.tolist() == [f"u{n:02d}" for n in range(USERS)]
@@ -59,12 +59,12 @@ def test_a_profile_for_every_user_with_the_tags_of_both_tasks(lake: Settings) ->
     for task in TASKS:
         rows = read_table(paths.user_tags(DAY, task)).sort_values("rank")
         wanted = {user: list(zip(own["tag"], own["score"], strict=True)) for user, own in rows.groupby("user_id")}
-        assert 0 < len(wanted) < USERS or task == "intention"  # without a tag of interest: listed, not dropped
+        assert 0 < len(wanted) < USERS or task == "intention"  # users without a tag of interest are kept
         got = {user: [(tag["tag"], tag["score"]) for tag in tags] for user, tags in found[task].items()}
         assert got == {user: wanted.get(user, []) for user in found.index}
 
 
-def test_profiles_have_one_list_of_tag_and_score_a_task(lake: Settings) -> None:
+def test_profiles_have_a_list_of_tag_and_score_for_each_task(lake: Settings) -> None:
     folder = Paths(lake.lake.root).profiles(DAY)
     for file in folder.glob("*.parquet"):
         schema = pyarrow.parquet.read_schema(file)
@@ -78,17 +78,17 @@ def test_profiles_have_one_list_of_tag_and_score_a_task(lake: Settings) -> None:
         assert file_hash(folder / entry["name"]) == entry["sha256"]
 
 
-def test_users_without_tags_have_an_empty_list_wherever_they_stand(tmp_path: Path) -> None:
+def test_users_without_tags_have_an_empty_list(tmp_path: Path) -> None:
     top = TopTags(*map(torch.tensor, ([1, 1, 2], [0, 2, 1], [1, 2, 1], [0.5, 0.25, 0.75])))
     names, tags = pyarrow.array(["a", "b", "c", "d"]), pyarrow.array(["x", "y", "z"])
     ids = torch.tensor([[1, 0, 0], [2, 0, 0], [1, 1, 5], [1, 0, 1]])  # a feature of one column, and one of two
-    said = write(tmp_path / "part.parquet", names, ids, [[0], [1, 2]], tags, {"interest": top})
+    report = write(tmp_path / "part.parquet", names, [ids[:, :1], ids[:, 1:]], tags, {"interest": top})
     found = pyarrow.parquet.read_table(tmp_path / "part.parquet").to_pylist()
     assert [[(tag["tag"], tag["score"]) for tag in row["interest"]] for row in found] == [
         [], [("x", 0.5), ("z", 0.25)], [("y", 0.75)], [],
     ]  # fmt: skip
     assert [row["known_features"] for row in found] == [0, 1, 1, 0]
-    assert (said["rows"], said["unknown"]) == (4, 2)
+    assert (report["rows"], report["users_without_features"]) == (4, 2)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -101,7 +101,7 @@ def test_an_audience_is_everybody_who_scores_enough(lake: Settings, task: str) -
     scores = calibration(torch.logit(literal(trained(), user_ids(), task)))
     least = CHANGES["audience"][task]
     assert manifest["from_score"] == least
-    assert (scores - least).abs().min() > 1e-6  # no pair is a matter of rounding
+    assert (scores - least).abs().min() > 1e-6  # no pair depends on rounding
     wanted = {
         (f"u{user:02d}", NAMES[tag]): scores[user, tag].item() for user, tag in (scores >= least).nonzero().tolist()
     }
@@ -116,7 +116,7 @@ def test_an_audience_is_everybody_who_scores_enough(lake: Settings, task: str) -
     assert manifest["reached"] == rows["user_id"].nunique()
 
 
-def test_an_audience_says_of_a_user_what_user_tags_says(lake: Settings) -> None:
+def test_audiences_and_user_tags_have_the_same_scores(lake: Settings) -> None:
     paths = Paths(lake.lake.root)
     for task in TASKS:
         both = read_table(paths.user_tags(DAY, task)).merge(
@@ -126,11 +126,11 @@ def test_an_audience_says_of_a_user_what_user_tags_says(lake: Settings) -> None:
         assert (both["score_x"] == both["score_y"]).all()
 
 
-def test_pairs_of_several_batches_are_one_file(tmp_path: Path) -> None:
-    pairs = audience.Pairs(tmp_path / "part.parquet", pyarrow.array(["a", "b", "c"]), pyarrow.array(["x", "y"]))
-    pairs.add(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([0.5, 0.75]))
-    pairs.add(torch.tensor([2]), torch.tensor([1]), torch.tensor([0.25]))
-    assert pairs.close() == {"reached": 2, "tag_users": [1, 2]}
+def test_pairs_of_several_batches_go_to_one_file(tmp_path: Path) -> None:
+    writer = pairs.PairWriter(tmp_path / "part.parquet", pyarrow.array(["a", "b", "c"]), pyarrow.array(["x", "y"]))
+    writer.add(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([0.5, 0.75]))
+    writer.add(torch.tensor([2]), torch.tensor([1]), torch.tensor([0.25]))
+    assert writer.close() == {"reached": 2, "tag_users": [1, 2]}
     rows = pyarrow.parquet.read_table(tmp_path / "part.parquet").to_pylist()
     assert [tuple(row.values()) for row in rows] == [("x", "a", 0.5), ("y", "a", 0.75), ("y", "c", 0.25)]
 
@@ -150,7 +150,7 @@ def test_audiences_are_sorted_and_each_lies_in_one_file(lake: Settings) -> None:
 def test_files_are_filled_in_the_order_of_the_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 rows a file: a and b begin within the first hundred, d behind it; nobody has c."""
     monkeypatch.setattr(parquet, "ROWS_A_FILE", 100)
-    assert audience.files_of({"b": 60, "a": 50, "d": 10, "c": 0}) == {"a": 0, "b": 0, "d": 1}
+    assert audience.assign_files({"b": 60, "a": 50, "d": 10, "c": 0}) == {"a": 0, "b": 0, "d": 1}
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
@@ -172,10 +172,10 @@ def test_audience_sizes_are_shown_in_mlflow(lake: Settings) -> None:
     assert run.data.metrics["intention_audience_users"] == manifest["reached"]
 
 
-def test_killed_while_pairs_are_sorted_and_run_again_gives_the_same_bytes(
+def test_a_job_killed_while_pairs_are_sorted_gives_the_same_bytes(
     lake: Settings, tmp_path: Path, spark: SparkSession
 ) -> None:
-    """All blocks are done by then, and none of them is done again."""
+    """All blocks are finished by then, and none is scored again."""
     settings = make_lake(tmp_path, **CHANGES)
     staging = settings.lake.root / "_staging"
     killed(tag, tmp_path, "tagging.tables.audience:sort_by_tag", 1)
@@ -188,7 +188,7 @@ def test_killed_while_pairs_are_sorted_and_run_again_gives_the_same_bytes(
     assert hashes(settings.lake.root) == hashes(lake.lake.root)
 
 
-def test_another_threshold_takes_up_nothing_of_a_job_that_ended_early(
+def test_a_job_with_another_threshold_does_not_resume(
     lake: Settings, tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = {**CHANGES, "audience": {"interest": 0.3, "intention": 0.3}}
@@ -201,13 +201,13 @@ def test_another_threshold_takes_up_nothing_of_a_job_that_ended_early(
     assert hashes(settings.lake.root) == hashes(lake.lake.root)
 
 
-def test_an_audience_of_a_task_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_audience_of_an_unknown_task_is_refused(tmp_path: Path) -> None:
     settings = make_lake(tmp_path, audience={"purchase": 0.3})
     with pytest.raises(InputError, match="no task 'purchase'; choose from: interest, intention"):
         tag_users(settings, DAY, force=False)
 
 
-def test_an_audience_from_no_probability_is_refused_when_the_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_threshold_that_is_no_probability_is_refused_when_the_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARSETAG_TAGGING__AUDIENCE", '{"interest": 30}')
     with pytest.raises(InputError, match="audience of 'interest' is no probability; choose one between 0 and 1"):
         load_settings(DEMO)
