@@ -1,9 +1,13 @@
-"""Artefacts appear whole or not at all: written aside, then published by one rename."""
+"""An artefact is a published folder with a manifest: complete or absent, and it knows what it was made from.
+
+A job writes into a staging folder, and one rename publishes it. DAGs import this module too, so it needs neither Spark
+nor torch nor, until files are listed, pyarrow.
+"""
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +15,21 @@ from conf.errors import InputError
 from conf.paths import Paths
 
 MANIFEST = "_MANIFEST.json"
+FORMAT = 2  # of every manifest; sparsetag 0.1 wrote none
+
+_REBUILD = (
+    "choose another [lake] root, or remove the old lake folder; then rebuild it: "
+    "python -m etl.build_samples --config <run file> --from <[training] start> --to <last day>, "
+    "python -m trainer.generate_masks --config <run file>, and for each family "
+    "python -m trainer.train_day --config <run file> --family <ranker or tagger> --day <last day>"
+)
 
 
 def publish(paths: Paths, target: Path, write: Callable[[Path], None]) -> None:
-    """Lets `write` fill a fresh folder and renames it to `target`, replacing what was there."""
-    staging = fresh(paths.staging(target))
+    """Lets `write` fill an empty staging folder and renames it to `target`, replacing what was there."""
+    staging = empty_folder(paths.staging(target))
     write(staging)
     publish_staged(paths, staging, target)
-
-
-def fresh(folder: Path) -> Path:
-    """The folder, empty, whatever a killed job left in it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
 
 
 def publish_staged(paths: Paths, staging: Path, target: Path) -> None:
@@ -40,31 +45,71 @@ def publish_staged(paths: Paths, staging: Path, target: Path) -> None:
         staging.rename(target)
 
 
+def empty_folder(folder: Path) -> Path:
+    """Creates the folder, or empties it of what a killed job left behind."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
 def is_published(target: Path) -> bool:
-    return (target / MANIFEST).is_file()
+    """Raises InputError for an artefact of another format."""
+    return _manifest(target) is not None
 
 
-def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    (folder / MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True, default=str) + "\n")
+def up_to_date(target: Path, made_from: Mapping[str, Any]) -> bool:
+    """Published, and its manifest agrees with every entry of `made_from`; raises InputError as `is_published`."""
+    manifest = _manifest(target)
+    return manifest is not None and json.loads(_json(made_from)).items() <= manifest.items()
 
 
 def read_manifest(target: Path, *, hint: str) -> dict[str, Any]:
-    """The manifest of a published artefact; raises InputError with the hint when it is absent."""
+    """The manifest of an artefact. Raises InputError: with the hint when it is absent, or when it cannot be used."""
+    manifest = _manifest(target)
+    if manifest is None:
+        raise InputError("not there", where=target, hint=hint)
+    return manifest
+
+
+def _manifest(target: Path) -> dict[str, Any] | None:
+    """None when nothing is published there."""
+    path = target / MANIFEST
+    if not path.is_file():
+        return None
     try:
-        return dict(json.loads((target / MANIFEST).read_text()))
-    except FileNotFoundError:
-        raise InputError("not there", where=target, hint=hint) from None
-    except json.JSONDecodeError:
-        raise InputError(
-            "its manifest is not JSON", where=target / MANIFEST, hint="remove the folder and re-run"
-        ) from None
+        manifest = dict(json.loads(path.read_text()))
+    except ValueError:
+        raise InputError("the manifest is not JSON", where=path, hint="remove the folder and run again") from None
+    written_as = manifest.get("format")
+    if written_as != FORMAT:
+        by = "sparsetag 0.1" if written_as is None else f"another version of sparsetag (format {written_as})"
+        raise InputError(f"this lake was written by {by}", where=target, hint=_REBUILD)
+    return manifest
+
+
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    (folder / MANIFEST).write_text(_json({**content, "format": FORMAT}) + "\n")
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, sort_keys=True, default=str)
 
 
 def identity(target: Path) -> str:
-    """What an artefact is, in 16 hex digits: the hash of its manifest, which holds the hashes of its content."""
+    """The hash of an artefact's manifest in 16 hex digits. The manifest holds the hashes of the content."""
     return hashlib.sha256((target / MANIFEST).read_bytes()).hexdigest()[:16]
 
 
 def file_hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_files(folder: Path) -> list[dict[str, Any]]:
+    """Name, rows and hash of each Parquet file of a folder, for its manifest."""
+    from pyarrow.parquet import read_metadata  # here, so that DAGs do not load it
+
+    return [
+        {"name": file.name, "rows": read_metadata(file).num_rows, "sha256": file_hash(file)}
+        for file in sorted(folder.glob("*.parquet"))
+    ]

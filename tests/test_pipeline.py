@@ -15,8 +15,9 @@ from conf.load import load_settings
 from conf.paths import Paths
 from conf.settings.run_file import Settings
 from etl.artefact import file_hash, read_manifest, write_manifest
-from etl.sources.world import day as day_of_world
-from etl.sources.world import truth, world
+from etl.world.day import truth
+from etl.world.day import world_day as day_of_world
+from etl.world.parameters import world
 from tests.bench.taste import of_tagger
 from trainer.evaluation.predictions import read_predictions
 

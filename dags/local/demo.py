@@ -17,8 +17,9 @@ from dags.local.airflow_api import AirflowApi
 from dags.local.processes import watch
 from dags.local.progress import Progress, RunFailed
 from dags.local.services import HOME, USER, Served, serving
-from dags.local.summary import is_published, summary
+from dags.local.summary import summary
 from dags.run_file import CONFIG, masks_wanted, settings, validation_day
+from etl.artefact import is_published
 
 STEP = timedelta(days=1)
 

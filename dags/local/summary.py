@@ -1,6 +1,5 @@
 """What the days have brought, in some lines for the terminal; read from the published tables."""
 
-import json
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -10,13 +9,9 @@ import pyarrow.parquet
 
 from conf.paths import Paths, run_name
 from conf.settings.run_file import Settings
+from etl.artefact import is_published, read_manifest
 
-MANIFEST = "_MANIFEST.json"  # etl.publish writes it
 EXAMPLES = 3
-
-
-def is_published(target: Path) -> bool:
-    return (target / MANIFEST).is_file()
 
 
 def summary(settings: Settings, days: Iterable[date]) -> str:
@@ -64,4 +59,4 @@ def _tags(settings: Settings, day: date) -> list[str]:
 
 
 def _manifest(target: Path) -> dict[str, Any]:
-    return dict(json.loads((target / MANIFEST).read_text()))
+    return read_manifest(target, hint="run that day in Airflow's DAG daily")

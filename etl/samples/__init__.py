@@ -1,1 +1,1 @@
-"""Raw tables to samples: DataFrame in, DataFrame out."""
+"""Raw tables to samples: rows judged, events attributed, labels made, features encoded, days written."""

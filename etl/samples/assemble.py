@@ -8,51 +8,54 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from conf.settings.run_file import Settings
-from etl.contract import label_columns
-from etl.samples import features, quality
-from etl.samples.attribution import STEPS, attribute, labels
+from etl.contract import SNAPSHOTS, STAGES, label_columns
+from etl.samples import quality
+from etl.samples.attribution import attribute
+from etl.samples.labels import labels
+from etl.samples.raw_features import joined
 from etl.sources.base import RawTables
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """The judged tables (each with `reason`) and `rows`: keys, labels, raw_<feature>, dt and n_<step table>."""
+    """The judged tables, each with `reason`, and `rows`: keys, labels, raw_<feature>, dt, n_<table of a stage>.
+
+    `events`: clicks, actions and conversions in one table.
+    """
 
     impressions: DataFrame
-    steps: DataFrame
+    events: DataFrame
     snapshots: dict[str, DataFrame]
     rows: DataFrame
 
 
 def assemble(tables: RawTables, settings: Settings, first: date, last: date) -> Assembled:
-    """Judges everything that was read; `rows` are those of the days asked for."""
-    features.require(settings, settings.features, {"impressions": tables.impressions, **tables.snapshots()})
-    features.refuse_text(settings.features, {"impressions": tables.impressions, **tables.snapshots()})
+    """Judges everything that was read; `rows` are those of the days from first to last."""
     impressions = quality.checked_impressions(tables).cache()
     shown = quality.usable(impressions)
-    steps = attribute(tables, shown, settings.attribution).cache()
+    events = attribute(tables, shown, settings.attribution).cache()
     snapshots = {
-        name: quality.checked_snapshot(table, features.KEYS[name]).cache() for name, table in tables.snapshots().items()
+        name: quality.checked_snapshot(table, SNAPSHOTS[name]).cache() for name, table in tables.snapshots().items()
     }
-    rows = features.joined(
-        _labelled(shown.where(F.col("day").between(first, last)), steps, settings),
+    rows = joined(
+        _labelled(shown.where(F.col("day").between(first, last)), events, settings),
         {name: quality.usable(table) for name, table in snapshots.items()},
         settings.features,
     )
-    return Assembled(impressions, steps, snapshots, rows.cache())
+    return Assembled(impressions, events, snapshots, rows.cache())
 
 
-def _labelled(shown: DataFrame, steps: DataFrame, settings: Settings) -> DataFrame:
-    """Impressions with labels; one without any step was not clicked, and nothing more is defined."""
-    outcome = labels(steps, settings.labels)
-    columns = [*label_columns(settings.labels.kinds), *(f"n_{name}" for name in STEPS)]
+def _labelled(shown: DataFrame, events: DataFrame, settings: Settings) -> DataFrame:
+    """Impressions with labels; an impression without events was not clicked, and no other label is defined."""
+    outcome = labels(events, settings.labels)
+    columns = [*label_columns(settings.labels.kinds), *(f"n_{name}" for name in STAGES)]
     nothing = dict.fromkeys(columns, 0) | {"click_defined": 1}
     return shown.withColumnRenamed("day", "dt").join(outcome, on=["dt", "impression_id"], how="left").fillna(nothing)
 
 
 def day_totals(rows: DataFrame, labels: Sequence[str]) -> dict[date, dict[str, float]]:
-    """Per day: rows, n_<step table> used, and the sum of every label (exact, whatever the order of rows)."""
-    exact = {c: F.sum(F.col(c).cast("decimal(20,9)")).cast("double").alias(c) for c in labels}
-    used = [F.sum(f"n_{name}").alias(f"n_{name}") for name in STEPS]
-    found = rows.groupBy("dt").agg(F.count("*").alias("rows"), *used, *exact.values()).collect()
+    """Per day: rows, n_<table of a stage>, and the sum of every label (exact, so that row order does not matter)."""
+    sums = [F.sum(F.col(c).cast("decimal(20,9)")).cast("double").alias(c) for c in labels]
+    used = [F.sum(f"n_{name}").alias(f"n_{name}") for name in STAGES]
+    found = rows.groupBy("dt").agg(F.count("*").alias("rows"), *used, *sums).collect()
     return {row.dt: {name: row[name] for name in row.asDict() if name != "dt"} for row in found}

@@ -1,23 +1,23 @@
-"""What a source gives: the raw tables of a range of days."""
+"""What a source is, and the raw tables that it gives."""
 
 from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 
-from etl.contract import BOOKKEEPING, EVENT_TABLES, RAW
+from etl.contract import BOOKKEEPING, EVENT_TABLES, RAW, SNAPSHOTS
 from etl.spark.schema import require
-
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
 class RawTables:
-    """Tables of contract.RAW, each with the columns of contract.BOOKKEEPING.
+    """The tables of contract.RAW, each with the columns of contract.BOOKKEEPING.
 
-    Tables of events hold the rows whose `day` lies in the range asked for; it is never null: a row of which no day
-    can be told lies on [training] start. `users` and `items` are snapshots and
-    may be None where nothing is known. `match` names the columns by which a step finds its impression.
+    Event tables hold the rows of the days that were read. `day` is never null: a row that names no day lies on
+    [training] start. `users` and `items` are snapshots, None where the source has none. `match`: the columns by which
+    a click, action or conversion finds its impression. `early_hours`: hours by which `ts` may precede `day`.
     """
 
     impressions: DataFrame
@@ -31,33 +31,34 @@ class RawTables:
     match: tuple[str, ...] = ("impression_id",)
 
     def __post_init__(self) -> None:
-        for name, contract in RAW.items():
-            if (table := getattr(self, name)) is not None:
-                require(table, {**contract, **BOOKKEEPING}, name)
+        for name, table in {**self.events(), **self.snapshots()}.items():
+            require(table, raw_schema(name), name)
 
     def events(self) -> dict[str, DataFrame]:
         return {name: getattr(self, name) for name in EVENT_TABLES}
 
     def snapshots(self) -> dict[str, DataFrame]:
-        tables = {"users": self.users, "items": self.items}
+        tables = {name: getattr(self, name) for name in SNAPSHOTS}
         return {name: table for name, table in tables.items() if table is not None}
 
 
-def plausible(ts: Column) -> Column:
-    """Epoch milliseconds before the year 10000, else null: beyond, calendars fail."""
-    return F.when(ts.between(0, 253_402_300_799_999), ts)
+def raw_schema(name: str) -> pa.Schema:
+    """The columns that every source gives of a raw table."""
+    return pa.schema([*RAW[name].schema(), *BOOKKEEPING.schema()])
 
 
-def day_of(ts: Column, timezone: str) -> Column:
-    """The calendar day of epoch milliseconds in a time zone."""
-    return F.to_date(F.from_utc_timestamp(F.timestamp_millis(ts), timezone))
+class Source(Protocol):
+    """Maps somebody's data onto the raw tables. Every method raises InputError for files that cannot be used."""
 
+    @property
+    def feedback(self) -> frozenset[str]:
+        """Columns that are known only after the impression, so that no feature may use them."""
 
-def hour_of(ts: Column, timezone: str) -> Column:
-    """The hour of the day, '0' to '23', of epoch milliseconds in a time zone."""
-    return F.hour(F.from_utc_timestamp(F.timestamp_millis(ts), timezone)).cast("string")
+    def read(self, spark: SparkSession, first: date, last: date, margin: int) -> RawTables:
+        """The raw tables, with the events of the days from first to last and of `margin` days around them."""
 
+    def users(self, spark: SparkSession) -> DataFrame | None:
+        """The users table alone; None where the source knows users by their ids only."""
 
-def start_of(day: Column, timezone: str) -> Column:
-    """Epoch milliseconds at which a day begins in a time zone."""
-    return F.unix_millis(F.to_utc_timestamp(day.cast("timestamp"), timezone))
+    def inputs(self, day: date, margin: int) -> list[dict[str, Any]]:
+        """What a day and `margin` days around it are read from, e.g. path, bytes and sha256 of each file."""

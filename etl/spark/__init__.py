@@ -1,1 +1,1 @@
-"""Spark: the session, deterministic Parquet, schema checks."""
+"""What the jobs share of Spark: the session, deterministic Parquet, schema checks, times."""

@@ -1,10 +1,10 @@
-"""Parquet whose bytes follow from its rows: order, number of files, their names and row groups.
+"""Deterministic Parquet: equal rows give equal bytes (order, number of files, file names, row groups).
 
-Written by Arrow in Spark's tasks. Spark's own writer lists a column's encodings in the order of a Java hash set, which
-changes from one JVM to the next, and so do the bytes of equal tables.
+Arrow writes the files in Spark's tasks. Spark's own writer lists a column's encodings in the order of a Java hash set,
+which changes from one JVM to the next, and the bytes of equal tables with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,15 @@ from pyspark import TaskContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from etl.artefact import file_hash
-
+Batches = Iterator[pa.RecordBatch]
 ROWS_A_FILE = 250_000
-# readers shuffle the order of row groups and the rows inside one, and pay some milliseconds for each
+# readers shuffle the order of row groups and the rows within one; each group costs them some milliseconds
 ROWS_A_GROUP = 131_072
-ARROW = {"string": pa.string(), "bigint": pa.int64(), "float": pa.float32(), "int": pa.int32()}
 
 
 def write_partitions(
     rows: DataFrame,
-    schema: dict[str, str],
+    schema: pa.Schema,
     by: list[str],
     order: list[Column],
     folder: Path,
@@ -34,36 +32,42 @@ def write_partitions(
 ) -> None:
     """Writes the columns of `schema` as <folder>/<by>=.../part-<n>.parquet, each file in `order`.
 
-    `files`: the number of a row's file in its partition, 0 by default.
+    `files`: the number of a row's file within its partition, 0 by default.
     """
     number = F.lit(0) if files is None else files
-    places = [*by, "_file"]
-    arrow = pa.schema([(name, ARROW[kind]) for name, kind in schema.items()])
+    keys = [*by, "_file"]
+    placed = rows.select(*by, number.cast("int").alias("_file"), *schema.names)
+    sorted_rows = placed.repartition(*keys).sortWithinPartitions(*keys, *order)
+    sorted_rows.mapInArrow(_writer_of(schema, by, folder), "rows bigint").collect()
 
-    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+
+def _writer_of(schema: pa.Schema, by: list[str], folder: Path) -> Callable[[Batches], Batches]:
+    """What a Spark task does with its sorted rows: writes a file for each partition and file number."""
+    keys = [*by, "_file"]
+
+    def write(batches: Batches) -> Batches:
         context = TaskContext.get()
         attempt = context.taskAttemptId() if context else 0
         written = 0
         writer: _Writer | None = None
         for batch in batches:
-            for start, end in _runs(batch, places):
-                path = _path(folder, by, tuple(batch.column(name)[start].as_py() for name in places))
+            for start, end in _runs(batch, keys):
+                path = _path(folder, by, tuple(batch.column(name)[start].as_py() for name in keys))
                 if writer is None or writer.path != path:
                     if writer:
                         writer.close()
-                    writer = _Writer(path, arrow, attempt)
+                    writer = _Writer(path, schema, attempt)
                 writer.add(batch.slice(start, end - start))
                 written += end - start
         if writer:
             writer.close()
         yield pa.RecordBatch.from_pydict({"rows": pa.array([written], pa.int64())})
 
-    placed = rows.select(*by, number.cast("int").alias("_file"), *schema)
-    placed.repartition(*places).sortWithinPartitions(*places, *order).mapInArrow(write, "rows bigint").collect()
+    return write
 
 
 class _Writer:
-    """One file, in row groups of ROWS_A_GROUP however the rows arrive; there under its name once it is whole."""
+    """One file in row groups of ROWS_A_GROUP, however the rows arrive; it gets its name once it is complete."""
 
     def __init__(self, path: Path, schema: pa.Schema, attempt: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,8 +76,8 @@ class _Writer:
         self.file = pq.ParquetWriter(self.aside, schema)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        fresh = pa.Table.from_batches([batch]).select(self.schema.names).cast(self.schema)
-        self.waiting = pa.concat_tables([self.waiting, fresh])
+        rows = pa.Table.from_batches([batch]).select(self.schema.names).cast(self.schema)
+        self.waiting = pa.concat_tables([self.waiting, rows])
         while len(self.waiting) >= ROWS_A_GROUP:
             self.file.write_table(self.waiting.slice(0, ROWS_A_GROUP), row_group_size=ROWS_A_GROUP)
             self.waiting = self.waiting.slice(ROWS_A_GROUP)
@@ -85,14 +89,14 @@ class _Writer:
         self.aside.replace(self.path)
 
 
-def _path(folder: Path, by: list[str], place: tuple[Any, ...]) -> Path:
-    *values, number = place
+def _path(folder: Path, by: list[str], keys: tuple[Any, ...]) -> Path:
+    *values, number = keys
     parts = [f"{name}={value}" for name, value in zip(by, values, strict=True)]
     return folder.joinpath(*parts, f"part-{number:05d}.parquet")
 
 
 def _runs(batch: pa.RecordBatch, names: list[str]) -> Iterator[tuple[int, int]]:
-    """The stretches of rows that agree on some columns."""
+    """Start and end of each run of consecutive rows that agree on the named columns."""
     rows = batch.num_rows
     changes = np.zeros(max(rows - 1, 0), dtype=bool)
     for name in names:
@@ -103,12 +107,12 @@ def _runs(batch: pa.RecordBatch, names: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def hash_file(identifier: str, files: Column) -> Column:
-    """A row's file number by the hash of its identifier, for a day of so many files."""
+    """A row's file number, by the hash of its identifier; `files`: how many files there are."""
     return F.pmod(F.xxhash64(identifier), files)
 
 
 def hash_order(identifier: str) -> list[Column]:
-    """An order that has nothing to do with time or keys, and follows from the rows alone."""
+    """An order that follows from the rows alone and is independent of time and keys."""
     return [F.xxhash64(identifier), F.col(identifier)]
 
 
@@ -116,9 +120,5 @@ def files_needed(rows: int) -> int:
     return max(1, -(-rows // ROWS_A_FILE))
 
 
-def described(folder: Path) -> list[dict[str, Any]]:
-    """Name, rows and hash of each Parquet file of a folder."""
-    return [
-        {"name": file.name, "rows": pq.read_metadata(file).num_rows, "sha256": file_hash(file)}
-        for file in sorted(folder.glob("*.parquet"))
-    ]
+def rows_in(folder: Path) -> int:
+    return sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))

@@ -1,20 +1,22 @@
-"""Holds a DataFrame against its contract, and says everything that differs at once."""
+"""Checks a DataFrame against its contract."""
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from etl.contract import spark_types
 
-def require(frame: DataFrame, contract: dict[str, str], name: str, *, exact: bool = False) -> DataFrame:
-    """`frame` itself; raises ValueError that lists every missing, mistyped and (when exact) surplus column.
 
-    A mismatch here is a mistake in a source or a transformation, never in somebody's data.
+def require(frame: DataFrame, contract: pa.Schema, name: str) -> DataFrame:
+    """`frame` itself; raises ValueError that lists every missing and mistyped column.
+
+    A mismatch is a bug in a source or a transformation, never a fault of somebody's data.
     """
     found = dict(frame.dtypes)
-    wrong = [f"{c} is missing ({t})" for c, t in contract.items() if c not in found]
-    wrong += [f"{c} is {found[c]}, not {t}" for c, t in contract.items() if c in found and found[c] != t]
-    if exact:
-        wrong += [f"{c} is not part of it" for c in found if c not in contract]
-        if not wrong and list(found) != list(contract):
-            wrong.append(f"the order is {', '.join(found)}")
+    wrong = [
+        f"{column} is {found[column]}, not {kind}" if column in found else f"{column} is missing ({kind})"
+        for column, kind in spark_types(contract).items()
+        if found.get(column) != kind
+    ]
     if wrong:
         raise ValueError(f"table {name} breaks its contract: {'; '.join(wrong)}")
     return frame

@@ -12,7 +12,7 @@ from conf.settings.run_file import Spark
 
 LOGGING = (Path(__file__).parent / "log4j2.properties").as_uri()
 # An embedded job lives for seconds: the optimising compiler, parallel garbage collection and re-planning between
-# stages cost it more than they give (processor time of a demo day 46 s with them, 25 s without; of twelve real days
+# Spark's stages cost more than they save (CPU time of a demo day: 46 s with them, 25 s without; of twelve real days:
 # 88 s and 65 s).
 EMBEDDED = {
     "spark.driver.host": "127.0.0.1",
@@ -24,18 +24,18 @@ ALWAYS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # batches big enough to amortise a look-up table
+    # batches large enough to amortise a look-up table
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
-    # a larger table of the simulated world goes to the workers by way of a file instead of the query's plan
+    # larger tables of the simulated world reach the workers through a file instead of the query plan
     "spark.sql.execution.arrow.localRelationThreshold": "8MB",
-    # with it a CSV row of too few or too many fields passes for a good one when columns are left out
+    # with pruning, a CSV row with too few or too many fields counts as well-formed when a query skips columns
     "spark.sql.csv.parser.columnPruning.enabled": "false",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
 }
 
 
 def build(spark: Spark) -> SparkSession:
-    """An embedded or remote session: UTC, no UI, the running python in the workers."""
+    """An embedded or remote session: UTC, no UI, the running Python in the workers."""
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     embedded = spark.master.startswith("local")
     if embedded:
@@ -54,7 +54,7 @@ def build(spark: Spark) -> SparkSession:
 
 @contextmanager
 def session(spark: Spark) -> Iterator[SparkSession]:
-    """A session for the length of a job; one that runs already is used and left running."""
+    """A session for the length of a job. A session that is already running is used and left running."""
     running = SparkSession.getActiveSession()
     built = running or build(spark)
     try:

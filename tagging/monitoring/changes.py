@@ -47,7 +47,7 @@ def compare(spark: SparkSession, settings: Settings, day: date, user_tags: Mappi
         by_task[task] = {"compared_with": str(before), **metrics}
         shown = {name: metrics[name] for name in ("churn", "score_shift")}
         log.event("tags compared", day=day, task=task, compared_with=before, **shown)
-    empty = pd.DataFrame(columns=list(PROFILE_DIFF))
+    empty = pd.DataFrame(columns=PROFILE_DIFF.names)
     return Changes(pd.concat(by_tag, ignore_index=True) if by_tag else empty, by_task)
 
 
@@ -82,7 +82,7 @@ def changes_by_tag(spark: SparkSession, task: str, before: Path, now: Path) -> p
         .toPandas()
     )
     found["score_shift"] = found["shift"].astype("float64") * SHIFT_UNIT / found["kept"].where(found["kept"] > 0)
-    return found.assign(task=task)[list(PROFILE_DIFF)]
+    return found.assign(task=task)[PROFILE_DIFF.names]
 
 
 def _read_tags(spark: SparkSession, folder: Path, score: str) -> DataFrame:

@@ -41,7 +41,7 @@ def sort_by_tag(spark: SparkSession, pairs: Path, numbers: Mapping[str, int], fo
     files = F.broadcast(spark.createDataFrame(list(numbers.items()), "tag string, file int"))
     rows = spark.read.parquet(str(pairs)).join(files, on="tag", how="inner")
     order = [F.col("tag"), F.col("score").desc(), F.col("user_id")]
-    parquet.write_partitions(rows, AUDIENCE, [], order, folder, files=F.col("file"))
+    parquet.write_partitions(rows, AUDIENCE.schema(), [], order, folder, files=F.col("file"))
 
 
 def manifest(

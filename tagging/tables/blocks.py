@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from torch import Tensor
 
 from conf.settings.run_file import Settings
-from etl.contract import users_schema
+from etl.contract import ddl, users_schema
 
 # large enough to make few files, small enough for a worker's memory
 BLOCK_USERS = 2**16
@@ -39,9 +39,8 @@ def map_blocks(
     spark: SparkSession, settings: Settings, users: Path, blocks: int, function: BlockFunction
 ) -> list[dict[str, Any]]:
     """Calls function((block number,), its rows of users/dt=D) in the workers -> their reports, in order of block."""
-    schema = ", ".join(f"{name} {kind}" for name, kind in users_schema(settings.features).items())
     rows = (
-        spark.read.schema(schema)
+        spark.read.schema(ddl(users_schema(settings.features)))
         .parquet(str(users))
         .withColumn("block", F.pmod(F.xxhash64("user_id"), F.lit(blocks)))
         # an explicit number, so that Spark does not put blocks of few bytes but much work into one partition

@@ -6,9 +6,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from conf import log
-from etl.artefact import fresh, write_manifest
+from etl.artefact import describe_files, empty_folder, write_manifest
 from etl.contract import feature_columns
-from etl.spark import parquet
 from tagging.scoring.inputs import Inputs
 from tagging.tables import audience, blocks, profiles, progress, user_tags
 from tagging.tables.folders import BlockFolders, TableFolders
@@ -27,9 +26,9 @@ def build_tables(
         manifests.user_tags[task] = user_tags.manifest(inputs, reports, task)
         write_manifest(staged.user_tags[task], manifests.user_tags[task])
         numbers = audience.assign_files(audience.sizes(inputs, reports, task))
-        folder = fresh(staged.audience[task])
+        folder = empty_folder(staged.audience[task])
         audience.sort_by_tag(spark, folders.pairs[task], numbers, folder.resolve())
-        files = parquet.described(folder)
+        files = describe_files(folder)
         manifests.audience[task] = audience.manifest(inputs, reports, task, threshold, numbers, files)
         write_manifest(folder, manifests.audience[task])
     return manifests

@@ -9,8 +9,9 @@ import pyarrow.parquet
 import torch
 from torch import Tensor
 
-# etl.contract.AUDIENCE in Arrow's types
-SCHEMA = pyarrow.schema([("tag", pyarrow.string()), ("user_id", pyarrow.string()), ("score", pyarrow.float32())])
+from etl.contract import AUDIENCE
+
+SCHEMA = AUDIENCE.schema()
 
 
 class PairWriter:

@@ -9,16 +9,12 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
-from etl.artefact import file_hash, write_manifest
+from etl.artefact import describe_files, write_manifest
 from etl.contract import PROFILE_DIFF
 
 
 def write(folder: Path, day: date, by_tag: pd.DataFrame, by_task: Mapping[str, Any]) -> None:
     """One Parquet file and its manifest, into a staging folder. by_tag: the rows; by_task: `tasks` of the manifest."""
-    types = {"string": pyarrow.string(), "bigint": pyarrow.int64(), "double": pyarrow.float64()}
-    schema = pyarrow.schema([(name, types[kind]) for name, kind in PROFILE_DIFF.items()])
-    path = folder / "part-00000.parquet"
-    table = pyarrow.Table.from_pandas(by_tag, schema=schema, preserve_index=False)
-    pyarrow.parquet.write_table(table, path)
-    files = [{"name": path.name, "rows": len(table), "sha256": file_hash(path)}]
-    write_manifest(folder, {"day": str(day), "tasks": by_task, "files": files})
+    table = pyarrow.Table.from_pandas(by_tag, schema=PROFILE_DIFF.schema(), preserve_index=False)
+    pyarrow.parquet.write_table(table, folder / "part-00000.parquet")
+    write_manifest(folder, {"day": str(day), "tasks": by_task, "files": describe_files(folder)})

@@ -11,12 +11,10 @@ import torch
 from torch import Tensor
 
 from etl.artefact import file_hash
-from etl.contract import FIRST_VALUE
+from etl.contract import FIRST_VALUE, profiles_schema
 from tagging.scoring.inputs import Inputs
 from tagging.scoring.score import TopTags
 from tagging.tables.manifests import BlockReport, file_entry, shared_entries
-
-TAG = pyarrow.struct([("tag", pyarrow.string()), ("score", pyarrow.float32())])
 
 
 def write(
@@ -33,7 +31,8 @@ def write(
     """
     known = torch.stack([(ids >= FIRST_VALUE).any(dim=1) for ids in features]).sum(dim=0).int()
     lists = {task: _lists(top, len(users), tags) for task, top in top_tags.items()}
-    table = pyarrow.table({"user_id": users, "known_features": pyarrow.array(known.numpy()), **lists})
+    columns = {"user_id": users, "known_features": pyarrow.array(known.numpy()), **lists}
+    table = pyarrow.table(columns, schema=profiles_schema(top_tags))
     pyarrow.parquet.write_table(table, path)
     unknown = int((known == 0).sum())
     return {"name": path.name, "sha256": file_hash(path), "rows": len(table), "users_without_features": unknown}
@@ -43,7 +42,7 @@ def _lists(top: TopTags, users: int, tags: pyarrow.StringArray) -> pyarrow.ListA
     """For each user a list of (tag, score), best first; empty for users without tags."""
     ends = np.cumsum(np.bincount(top.user.numpy(), minlength=users))
     columns = [tags.take(top.tag.numpy()), pyarrow.array(top.score.numpy())]
-    structs = pyarrow.StructArray.from_arrays(columns, fields=list(TAG))
+    structs = pyarrow.StructArray.from_arrays(columns, names=["tag", "score"])
     return pyarrow.ListArray.from_arrays(pyarrow.array([0, *ends], pyarrow.int32()), structs)
 
 

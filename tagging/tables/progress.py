@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from etl.artefact import fresh
+from etl.artefact import empty_folder
 
 MADE_FROM = "made_from.txt"  # not .json, as the reports are
 
@@ -18,7 +18,7 @@ def resume(progress: Path, data: Sequence[Path], made_from: Mapping[str, Any]) -
     found, wanted = progress / MADE_FROM, json.dumps(made_from, sort_keys=True, default=str)
     if not found.is_file() or found.read_text() != wanted:
         for folder in (progress, *data):
-            fresh(folder)
+            empty_folder(folder)
         found.write_text(wanted)
     for folder in data:
         folder.mkdir(parents=True, exist_ok=True)  # a kill between renames leaves tables published, thus not staged

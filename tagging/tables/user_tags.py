@@ -12,21 +12,14 @@ import torch
 
 from conf.errors import InputError
 from etl.artefact import file_hash
+from etl.contract import USER_TAGS
 from tagging.scoring.inputs import Inputs
 from tagging.scoring.score import TopTags
 from tagging.tables.manifests import BlockReport, add_tag_users, file_entry, shared_entries
 
 POPULAR_TAGS = 30  # tags in `popular`
 
-# etl.contract.USER_TAGS in Arrow's types
-SCHEMA = pyarrow.schema(
-    [
-        ("user_id", pyarrow.string()),
-        ("tag", pyarrow.string()),
-        ("score", pyarrow.float32()),
-        ("rank", pyarrow.int32()),
-    ]
-)
+SCHEMA = USER_TAGS.schema()
 
 
 def write(path: Path, users: pyarrow.StringArray, tags: pyarrow.StringArray, top: TopTags) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from conf import cli
 from conf.load import load_settings
 from conf.settings.run_file import Settings
 from etl.contract import columns_of
-from etl.sources.world import world
+from etl.world.parameters import world
 from tagging.scoring.export import export
 from tagging.scoring.score import cosines
 from trainer.comparison.training import with_seed

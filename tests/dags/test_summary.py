@@ -1,4 +1,3 @@
-import json
 from datetime import date
 
 import pyarrow
@@ -7,6 +6,7 @@ import pyarrow.parquet
 from conf.paths import Paths
 from dags.local.summary import summary
 from dags.run_file import settings
+from etl.artefact import write_manifest
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 2)
 
@@ -36,4 +36,4 @@ def test_summary_tells_rows_refusals_metrics_and_tags(tmp_path, monkeypatch):
 
 def publish(folder, manifest):
     folder.mkdir(parents=True)
-    (folder / "_MANIFEST.json").write_text(json.dumps(manifest))
+    write_manifest(folder, manifest)

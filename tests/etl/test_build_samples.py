@@ -1,4 +1,4 @@
-"""The job on the simulated world: what it publishes, a range against its days, kills, re-runs, refusals."""
+"""The job on the simulated world: what it publishes, a range and its days, kills, repeated runs, refusals."""
 
 import subprocess
 import sys
@@ -13,14 +13,15 @@ from conf.errors import InputError
 from conf.settings.run_file import Feature
 from etl import build_samples
 from etl.contract import EVENT_TABLES, RAW, labels_of, samples_schema
-from etl.samples.day_files import value_statistics
-from etl.sources import simulated, world
+from etl.samples.statistics import value_statistics
+from etl.world.day import world_day
+from etl.world.logs import raw_day
+from etl.world.parameters import DAY_MS, EPOCH, world
 from tests.kill import killed
 from tests.lakes import runs
 from tests.lakes.tables import hashes
 
 ONE, TWO, THREE = (runs.DAY + timedelta(days=n) for n in range(3))
-STEPS = ("clicks", "actions", "conversions")
 
 
 def test_a_range_gives_the_bytes_of_its_days_one_by_one(spark, built, tmp_path):
@@ -34,26 +35,22 @@ def test_a_range_gives_the_bytes_of_its_days_one_by_one(spark, built, tmp_path):
 
 
 def test_samples_have_the_columns_types_and_order_of_the_contract(built):
-    schema = pq.read_schema(built.lake.root / f"samples/dt={ONE}/part-00000.parquet")
-    types = {"string": "string", "bigint": "int64", "float": "float", "int": "int32"}
-    assert [(f.name, str(f.type)) for f in schema] == [
-        (name, types[kind]) for name, kind in samples_schema(built).items()
-    ]
+    assert pq.read_schema(built.lake.root / f"samples/dt={ONE}/part-00000.parquet").equals(samples_schema(built))
 
 
 def test_rows_in_are_rows_out_and_rows_quarantined_for_every_table_and_day(built):
     for day in (ONE, TWO, THREE):
-        told = runs.manifest(built, day)
-        held = {table: len(runs.quarantine(built, table, day)) for table in RAW}
-        assert held == {table: sum(reasons.values()) for table, reasons in told["quarantined"].items()}
-        assert told["rows_in"]["impressions"] == told["rows"] + held["impressions"]
+        manifest = runs.manifest(built, day)
+        quarantined = {table: len(runs.quarantine(built, table, day)) for table in RAW}
+        assert quarantined == {table: sum(reasons.values()) for table, reasons in manifest["quarantined"].items()}
+        assert manifest["rows_in"]["impressions"] == manifest["rows"] + quarantined["impressions"]
 
 
 def test_every_row_of_the_world_counts_for_the_day_of_its_impression_or_else_its_own(built):
-    raw = [simulated.raw_day(built.source, ONE + timedelta(days=n)) for n in range(-1, 3)]
-    tables = {name: pd.concat([of_day[name] for of_day in raw]) for name in EVENT_TABLES}
+    raw = [raw_day(built.source, ONE + timedelta(days=n)) for n in range(-1, 3)]
+    tables = {name: pd.concat([day[name] for day in raw]) for name in EVENT_TABLES}
     shown = tables["impressions"]
-    on_its_day = shown["ts"] // world.DAY_MS == shown["day"].map(lambda day: (day - world.EPOCH).days)
+    on_its_day = shown["ts"] // DAY_MS == shown["day"].map(lambda day: (day - EPOCH).days)
     usable = shown[on_its_day & shown["user_id"].notna()].drop_duplicates("impression_id")
     home = usable.set_index("impression_id")["day"]
     crossed = 0
@@ -62,11 +59,11 @@ def test_every_row_of_the_world_counts_for_the_day_of_its_impression_or_else_its
         crossed += (counts_for < table["day"]).sum()
         for day in (ONE, TWO, THREE):
             assert runs.manifest(built, day)["rows_in"][name] == (counts_for == day).sum()
-    assert crossed > 0  # there are steps after midnight
+    assert crossed > 0  # some events follow their impression after midnight
 
 
 def test_labels_are_what_happened_in_the_world(built):
-    shown = world.day(built.source, TWO)
+    shown = world_day(built.source, TWO)
     truth = pd.DataFrame(
         {"click": shown.click, "action": shown.action, "conversion": shown.conversion}, index=shown.impression_id
     ).astype("float32")
@@ -92,20 +89,20 @@ def test_kinds_of_action_are_labels_of_their_own_that_make_up_the_action(built):
     assert (sums["action_like"], sums["action_follow"]) == (found["action_like"].sum(), found["action_follow"].sum())
 
 
-def test_numeric_features_are_there_as_they_are_and_the_manifest_has_their_mean_and_deviation(built):
+def test_samples_have_the_numbers_of_numeric_features_and_the_manifest_their_mean_and_deviation(built):
     found = runs.samples(built, TWO)
-    length = world.world(built.source).items.set_index("item_id")["duration_s"]
+    length = world(built.source).items.set_index("item_id")["duration_s"]
     values = found["item_id"].map(length).astype("float32")
     assert (found["v_duration_s"] == values).all()
-    told = runs.manifest(built, TWO)["values"]
-    assert told == {"duration_s": {"defined": len(found), "mean": pytest.approx(values.astype(float).mean()),
+    statistics = runs.manifest(built, TWO)["values"]
+    assert statistics == {"duration_s": {"defined": len(found), "mean": pytest.approx(values.astype(float).mean()),
                                    "std": pytest.approx(values.astype(float).std(ddof=0))}}  # fmt: skip
 
 
 def test_mean_and_deviation_are_of_the_rows_that_have_a_value(tmp_path):
     chosen = [Feature(name=name, table="items", kind="numeric", boundaries=[1]) for name in ("length", "price")]
     chosen.append(Feature(name="age", table="users"))
-    # in two files: 1, 2, 6 have mean 3 and squared distances 4, 1, 9; of the price nothing is known
+    # in two files: 1, 2, 6 have mean 3 and squared distances 4, 1, 9; no row has a price
     for n, length in enumerate([[1.0, float("nan")], [2.0, 6.0]]):
         table = {"v_length": length, "v_price": [float("nan")] * 2}
         pd.DataFrame(table).astype("float32").to_parquet(tmp_path / f"part-{n:05d}.parquet")
@@ -118,8 +115,8 @@ def test_mean_and_deviation_are_of_the_rows_that_have_a_value(tmp_path):
 def test_ids_are_those_of_the_days_vocabulary_and_never_change(built):
     users = None
     for day in (ONE, TWO, THREE):
-        of_day = runs.vocabulary(built, day)
-        ids = of_day[of_day.feature == "user_id"].set_index("value")["id"].dropna().astype(int)
+        vocabulary = runs.vocabulary(built, day)
+        ids = vocabulary[vocabulary.feature == "user_id"].set_index("value")["id"].dropna().astype(int)
         found = runs.samples(built, day)
         assert (found["f_user_id"] == found["user_id"].map(ids).fillna(1)).all()
         assert users is None or ids.loc[users.index].equals(users)
@@ -130,8 +127,8 @@ def test_ids_are_those_of_the_days_vocabulary_and_never_change(built):
 
 def test_a_vocabulary_counts_the_impressions_of_samples_up_to_its_day(built):
     seen = pd.concat([runs.samples(built, day) for day in (ONE, TWO)])["item_id"].value_counts()
-    of_day = runs.vocabulary(built, TWO)
-    items = of_day[of_day.feature == "item_id"].set_index("value")
+    vocabulary = runs.vocabulary(built, TWO)
+    items = vocabulary[vocabulary.feature == "item_id"].set_index("value")
     assert items["count"].to_dict() == seen.to_dict()
     assert (items["id"].notna() == (items["count"] >= 2)).all()
 
@@ -142,21 +139,22 @@ def test_rows_lie_in_the_order_of_their_hash_not_of_time(spark, built):
     assert found == [row.i for row in sorted(keyed, key=lambda row: (row.h, row.i))]
 
 
-def test_a_second_run_skips_and_a_forced_one_writes_the_same_bytes(spark, built, capsys):
+def test_a_second_run_skips_and_a_forced_one_writes_the_same_bytes(spark, built, caplog):
     before = hashes(built.lake.root)
+    caplog.set_level("INFO", "sparsetag")
     build_samples.build(built, [ONE, TWO])
-    assert capsys.readouterr().out.count("there already") == 2
+    assert caplog.messages == ["samples are published already"] * 2
     build_samples.build(built, [TWO], force=True)
     assert hashes(built.lake.root) == before
 
 
-def test_files_of_other_settings_are_not_taken_for_done(spark, built):
+def test_a_day_built_with_other_settings_is_refused(spark, built):
     other = built.model_copy(update={"labels": built.labels.model_copy(update={"converted_at": 0.9})})
     with pytest.raises(InputError, match="was built with other settings"):
         build_samples.build(other, [ONE])
 
 
-def test_a_day_that_later_days_continue_cannot_be_changed_under_them(spark, built):
+def test_a_vocabulary_that_later_days_continue_cannot_change(spark, built):
     before = hashes(built.lake.root)
     other = built.model_copy(update={"source": built.source.model_copy(update={"seed": 9})})
     with pytest.raises(InputError, match="the vocabulary of 2026-03-03 would change, and later days continue it"):
@@ -171,9 +169,9 @@ def two_days(root: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "after", "done"),
     [
-        # in the middle of writing; and in the middle of publishing: the last of the eight tables of the second day
-        ("etl.samples.day_files:stage_samples", 1, []),
-        ("etl.spark.parquet:described", 8 + 8, [ONE]),
+        # while writing; and while publishing, at the last of the eight tables of the second day
+        ("etl.samples.build_range:write_samples", 1, []),
+        ("etl.samples.publishing:describe_files", 8 + 8, [ONE]),
     ],
 )
 def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(spark, built, tmp_path, place, after, done):
@@ -181,14 +179,14 @@ def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(spark, built
     lake = tmp_path / "lake"
     assert sorted(p.name for p in lake.glob("samples/*")) == [f"dt={day}" for day in done]
     for folder in {file.parent for file in lake.rglob("*.parquet") if "_staging" not in file.parts}:
-        assert (folder / "_MANIFEST.json").is_file(), f"{folder} is half there"
+        assert (folder / "_MANIFEST.json").is_file(), f"{folder} is incomplete"
     two_days(tmp_path)
     undisturbed = {k: v for k, v in hashes(built.lake.root).items() if str(THREE) not in k}
     assert hashes(lake) == undisturbed
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--day", "1999-12-31"], "lies before [training] start"),
         (["--from", "2026-01-02", "--to", "2026-01-01"], "swap them"),
@@ -196,10 +194,10 @@ def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(spark, built
         (["--day", "../etc"], "is not a day; write YYYY-MM-DD"),
     ],
 )
-def test_the_command_refuses_in_one_line_and_exits_with_2(tmp_path, monkeypatch, arguments, said):
+def test_the_command_refuses_in_one_line_and_exits_with_2(tmp_path, monkeypatch, arguments, message):
     monkeypatch.setenv("SPARSETAG_LAKE__ROOT", str(tmp_path / "lake"))
     command = [sys.executable, "-m", "etl.build_samples", "--config", "conf/demo.toml", *arguments]
     ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert said in ended.stderr.splitlines()[-1]
+    assert message in ended.stderr.splitlines()[-1]
     assert not (tmp_path / "lake").exists()

@@ -65,7 +65,7 @@ def write_samples(settings: Settings, day: date, frame: pd.DataFrame, row_group:
         for n in range(2, size)
     ]
     publish_table(
-        settings, paths.vocabulary(day), VOCABULARY, [pd.DataFrame(values)], {"day": str(day), "sizes": known}
+        settings, paths.vocabulary(day), VOCABULARY.schema(), [pd.DataFrame(values)], {"day": str(day), "sizes": known}
     )
     columns = {f.name: frame[f"v_{f.name}"] for f in settings.features if f.kind == "numeric"}
     numbers = {n: {"defined": int(c.count()), "mean": c.mean(), "std": c.std(ddof=0)} for n, c in columns.items()}

@@ -10,30 +10,25 @@ import pyarrow.parquet
 
 from conf.paths import Paths
 from conf.settings.run_file import Settings
-from etl.artefact import file_hash, publish, write_manifest
-
-_ARROW = {"string": pyarrow.string(), "bigint": pyarrow.int64(), "float": pyarrow.float32(), "int": pyarrow.int32()}
+from etl.artefact import describe_files, file_hash, publish, write_manifest
 
 
 def publish_table(
     settings: Settings,
     target: Path,
-    contract: Mapping[str, str],
+    schema: pyarrow.Schema,
     files: Sequence[pd.DataFrame],
     manifest: Mapping[str, Any],
     row_group: int | None = None,
 ) -> None:
-    """One Parquet file for each frame, with the columns and types of the contract, and the manifest."""
-    schema = pyarrow.schema([(name, _ARROW[kind]) for name, kind in contract.items()])
+    """One Parquet file for each frame, with the columns and types of the schema, and the manifest."""
 
     def write(folder: Path) -> None:
-        entries = []
         for number, frame in enumerate(files):
             path = folder / f"part-{number:05d}.parquet"
             table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
             pyarrow.parquet.write_table(table, path, row_group_size=row_group)
-            entries.append({"name": path.name, "rows": len(frame), "sha256": file_hash(path)})
-        write_manifest(folder, {"rows": sum(map(len, files)), **manifest, "files": entries})
+        write_manifest(folder, {"rows": sum(map(len, files)), **manifest, "files": describe_files(folder)})
 
     publish(Paths(settings.lake.root), target, write)
 

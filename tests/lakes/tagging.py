@@ -47,7 +47,7 @@ def make_vocabulary(settings: Settings, day: date, tags: Sequence[int] = TAGS) -
     frame = pd.DataFrame(values, columns=["feature", "value", "id"]).astype({"id": "Int32"})
     manifest = {"sizes": {**SIZES, "tag": max([1, *tags]) + 1}}
     target = Paths(settings.lake.root).vocabulary(day)
-    publish_table(settings, target, VOCABULARY, [frame.assign(first_seen=str(START), count=5)], manifest)
+    publish_table(settings, target, VOCABULARY.schema(), [frame.assign(first_seen=str(START), count=5)], manifest)
 
 
 def make_users(settings: Settings, files: list[list[int]], day: date = DAY, ids: torch.Tensor | None = None) -> None:

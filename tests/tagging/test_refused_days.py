@@ -12,7 +12,7 @@ import torch
 from conf import cli
 from conf.errors import InputError
 from conf.paths import Paths
-from etl.artefact import MANIFEST, identity
+from etl.artefact import MANIFEST, identity, write_manifest
 from tagging import tag_users as job
 from tests.lakes.settings import DEMO
 from tests.lakes.tagger import SIZES, TAGS, trained
@@ -50,8 +50,7 @@ def users_of_another_vocabulary(paths: Paths) -> None:
 
 def other_vocabulary(paths: Paths) -> None:
     """The vocabulary and the users table were rebuilt, the model was not."""
-    path = paths.vocabulary(DAY) / MANIFEST
-    path.write_text(json.dumps({"sizes": {**SIZES, "tag": 30}}))
+    write_manifest(paths.vocabulary(DAY), {"sizes": {**SIZES, "tag": 30}})
     users = paths.users(DAY) / MANIFEST
     users.write_text(json.dumps({**json.loads(users.read_text()), "vocabulary": identity(paths.vocabulary(DAY))}))
 

@@ -8,7 +8,7 @@ import numpy as np
 from conf import cli
 from conf.errors import InputError
 from conf.log import event
-from etl.artefact import identity, is_published, publish, read_manifest
+from etl.artefact import identity, is_published, publish, read_manifest, up_to_date
 from trainer.daily import plots
 from trainer.daily.run import ONE_DAY, DailyRun, TrainedDay
 from trainer.data import vocabulary
@@ -66,10 +66,8 @@ def _predict_next_day(run: DailyRun[Predictor], day: date) -> dict[str, Any]:
     target = paths.predictions(run.family, run.name, day)
     model_identity = identity(paths.model(run.family, run.name, day - ONE_DAY))
     made_from = {"model": model_identity, "samples": identity(paths.samples(day))}
-    if is_published(target):
-        manifest = read_manifest(target, hint="")
-        if {key: manifest.get(key) for key in made_from} == made_from:
-            return dict(manifest["metrics"])
+    if up_to_date(target, made_from):
+        return dict(read_manifest(target, hint="run the job again")["metrics"])
     model = run.load_model(day - ONE_DAY)
     predictions = predict(model, run.objective, paths.samples(day), run.layout, run.device)
     metrics = metrics_by_task(predictions)

@@ -37,4 +37,4 @@ def predict(model: Predictor, objective: Objective, folder: Path, layout: Layout
                         }
                     )
                 )
-    return pd.concat(frames, ignore_index=True)[list(PREDICTIONS)]
+    return pd.concat(frames, ignore_index=True)[PREDICTIONS.names]

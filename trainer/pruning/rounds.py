@@ -14,7 +14,7 @@ from conf.errors import InputError
 from conf.paths import Paths
 from conf.settings.model_file import NetworkModel
 from conf.settings.run_file import Settings
-from etl.artefact import identity, is_published, publish, read_manifest
+from etl.artefact import identity, publish, read_manifest, up_to_date
 from trainer.data import vocabulary
 from trainer.data.layout import Layout
 from trainer.data.reader import read, value_statistics
@@ -108,7 +108,7 @@ class Pruning:
         prune = PRUNE[self.model.sharing.kind]
         for number in range(self.settings.masks.rounds + 1):
             target = self._folder(task, number)
-            if not self._is_kept(target):
+            if not up_to_date(target, self.made_from):
                 metrics, weights = self._train_and_validate(task, mask)
                 value = metrics[f"{task.name}_{task.metric}"]
                 content = {**self.made_from, "round": number, "metric": value, "metrics": metrics}
@@ -154,12 +154,6 @@ class Pruning:
             )
             random = generator(seed, "drawn", day)
             train_pass(network, adam, groups, objective.steps, optimiser.batch_size, device, waiting, random)
-
-    def _is_kept(self, target: Path) -> bool:
-        if not is_published(target):
-            return False
-        manifest = read_manifest(target, hint="run the job again")
-        return all(manifest.get(key) == value for key, value in self.made_from.items())
 
     def _folder(self, task: Task, number: int) -> Path:
         kept = self.paths.mask_rounds(self.model.family, store.version(self.settings, self.model))

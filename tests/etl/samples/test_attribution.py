@@ -8,7 +8,8 @@ from pyspark.sql import SparkSession
 
 from conf.settings.run_file import Attribution, Labels
 from etl.samples import quality
-from etl.samples.attribution import attribute, labels, window_days
+from etl.samples.attribution import attribute, window_days
+from etl.samples.labels import labels
 from etl.sources.base import RawTables
 
 DAY, NEXT = date(2026, 3, 2), date(2026, 3, 3)
@@ -28,7 +29,7 @@ def at(hour: float, day: date = DAY) -> int:
 
 
 def row(**fields: Any) -> dict[str, Any]:
-    """Impression a of user u and item i, or a step of it, at noon."""
+    """Impression a of user u and item i, or an event that follows it, at noon."""
     base = {"impression_id": "a", "user_id": "u", "item_id": "i", "ts": at(12), "day": DAY, "domain": "d"}
     return {**base, "action": "like", "value": 0.8, "converted": None, "refused": None, "raw": None, **fields}
 
@@ -43,14 +44,14 @@ def tables(spark: SparkSession, match: tuple[str, ...] = ("impression_id",), **r
 
 
 def outcome(raw: RawTables, kinds: Labels = Labels()) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:  # noqa: B008
-    """Labels by impression, and (table, day it counts for, reason) of every step refused."""
+    """Labels by impression, and (table, day it counts for, reason) of every refused event."""
     shown = quality.usable(quality.checked_impressions(raw))
-    steps = attribute(raw, shown, HOURS)
-    refused = [(r.table, r.dt, r.reason) for r in steps.where("reason is not null").collect()]
-    return {r.impression_id: r for r in labels(steps, kinds).collect()}, sorted(refused, key=str)
+    events = attribute(raw, shown, HOURS)
+    refused = [(r.table, r.dt, r.reason) for r in events.where("reason is not null").collect()]
+    return {r.impression_id: r for r in labels(events, kinds).collect()}, sorted(refused, key=str)
 
 
-def test_a_step_counts_for_its_impression_up_to_the_end_of_its_window(spark):
+def test_an_event_counts_for_its_impression_up_to_the_end_of_its_window(spark):
     raw = tables(
         spark,
         impressions=[row(), row(impression_id="b")],
@@ -64,7 +65,7 @@ def test_a_step_counts_for_its_impression_up_to_the_end_of_its_window(spark):
     assert refused == [("clicks", DAY, "no impression within 2 hours")]
 
 
-def test_a_step_before_its_impression_or_of_none_is_quarantined_on_its_own_day(spark):
+def test_an_event_before_or_without_its_impression_is_quarantined_on_its_own_day(spark):
     raw = tables(
         spark,
         impressions=[row()],
@@ -78,7 +79,7 @@ def test_a_step_before_its_impression_or_of_none_is_quarantined_on_its_own_day(s
     ]
 
 
-def test_actions_and_conversions_without_a_click_are_counted_and_set_no_label(spark):
+def test_actions_and_conversions_without_a_click_are_quarantined_and_set_no_label(spark):
     raw = tables(spark, impressions=[row()], actions=[row()], conversions=[row()])
     found, refused = outcome(raw)
     assert refused == [("actions", DAY, "no click"), ("conversions", DAY, "no click")]
@@ -87,7 +88,7 @@ def test_actions_and_conversions_without_a_click_are_counted_and_set_no_label(sp
     assert (a.action, a.action_defined, a.conversion, a.converted, a.conversion_defined) == (0, 0, 0, 0, 0)
 
 
-def test_after_a_click_a_missing_step_is_a_defined_zero(spark):
+def test_after_a_click_a_missing_event_is_a_defined_zero(spark):
     a = outcome(tables(spark, impressions=[row()], clicks=[row()]))[0]["a"]
     assert (a.action, a.action_defined, a.conversion, a.conversion_defined) == (0, 1, 0, 1)
 
@@ -103,7 +104,7 @@ def test_after_a_click_a_missing_step_is_a_defined_zero(spark):
         ({"ts": None}, "null key"),
     ],
 )
-def test_a_conversion_refused_for_what_it_holds_leaves_the_label_undefined(spark, fields, reason):
+def test_a_conversion_with_an_unusable_value_leaves_the_label_undefined(spark, fields, reason):
     raw = tables(spark, impressions=[row()], clicks=[row()], conversions=[row(**fields)])
     found, refused = outcome(raw)
     assert refused == [("conversions", DAY, reason)]
@@ -117,7 +118,7 @@ def test_a_click_without_time_leaves_the_whole_chain_undefined(spark):
     assert (found["a"].click, found["a"].click_defined, found["a"].action_defined) == (0, 0, 0)
 
 
-def test_without_ids_a_step_belongs_to_the_latest_impression_of_its_user_and_item(spark):
+def test_without_ids_an_event_belongs_to_the_latest_impression_of_its_user_and_item(spark):
     views = [row(), row(impression_id="b", ts=at(13)), row(impression_id="c", item_id="other", ts=at(13.2))]
     raw = tables(
         spark,
@@ -131,13 +132,13 @@ def test_without_ids_a_step_belongs_to_the_latest_impression_of_its_user_and_ite
     assert refused == []
 
 
-def test_only_the_kinds_of_action_named_set_the_label_and_others_still_count_as_used(spark):
+def test_only_the_listed_kinds_of_action_set_the_label_and_others_still_count_as_used(spark):
     raw = tables(spark, impressions=[row()], clicks=[row()], actions=[row(action="share")])
     a = outcome(raw, Labels(actions=["like"]))[0]["a"]
     assert (a.action, a.action_defined, a.n_actions) == (0, 1, 1)
 
 
-def test_each_kind_of_action_named_is_a_label_defined_where_action_is(spark):
+def test_each_listed_kind_of_action_is_a_label_defined_where_action_is(spark):
     raw = tables(
         spark,
         impressions=[row(), *(row(impression_id=i) for i in "bcd")],
@@ -151,19 +152,21 @@ def test_each_kind_of_action_named_is_a_label_defined_where_action_is(spark):
         ],
     )
     found, _ = outcome(raw, Labels(actions=["like"], kinds=["like", "follow", "value"]))
-    # a: followed twice and valued, no like; b: its like is spoilt; c: nothing; d: no click, so nothing is defined
-    told = {i: (r.action_defined, r.action, r.action_like, r.action_follow, r.action_value) for i, r in found.items()}
-    assert told == {"a": (1, 0, 0, 1, 1), "b": (0, 0, 0, 0, 0), "c": (1, 0, 0, 0, 0), "d": (0, 0, 0, 0, 0)}
+    # a: followed twice and valued, no like; b: its like has no time; c: no action; d: no click, so nothing is defined
+    actions = {
+        i: (r.action_defined, r.action, r.action_like, r.action_follow, r.action_value) for i, r in found.items()
+    }
+    assert actions == {"a": (1, 0, 0, 1, 1), "b": (0, 0, 0, 0, 0), "c": (1, 0, 0, 0, 0), "d": (0, 0, 0, 0, 0)}
     assert "action_like" not in outcome(raw)[0]["a"].asDict()
 
 
-@pytest.mark.parametrize(("value", "said", "converted"), [(0.5, None, 1), (0.49, None, 0), (0.9, 0, 0), (0.1, 1, 1)])
-def test_converted_is_what_the_source_says_or_else_a_value_that_is_reached(spark, value, said, converted):
-    raw = tables(spark, impressions=[row()], clicks=[row()], conversions=[row(value=value, converted=said)])
+@pytest.mark.parametrize(("value", "given", "converted"), [(0.5, None, 1), (0.49, None, 0), (0.9, 0, 0), (0.1, 1, 1)])
+def test_converted_is_what_the_source_gives_or_else_a_value_from_the_threshold_on(spark, value, given, converted):
+    raw = tables(spark, impressions=[row()], clicks=[row()], conversions=[row(value=value, converted=given)])
     assert outcome(raw)[0]["a"].converted == converted
 
 
-def test_exact_duplicates_of_a_step_are_refused_and_change_nothing(spark):
+def test_exact_duplicates_of_an_event_are_refused_and_change_nothing(spark):
     raw = tables(spark, impressions=[row()], clicks=[row(), row(), row(ts=at(13))])
     found, refused = outcome(raw)
     assert refused == [("clicks", DAY, "duplicate")]

@@ -1,4 +1,4 @@
-"""value -> id: admission, order, and that an id never changes."""
+"""Value to id: admission, order, and that an id never changes."""
 
 from datetime import date
 
@@ -8,6 +8,7 @@ import pytest
 from conf.errors import InputError
 from conf.paths import Paths
 from conf.settings.run_file import Feature
+from etl.artefact import write_manifest
 from etl.samples import vocabulary
 from tests.lakes import runs
 
@@ -23,7 +24,7 @@ def ids(snapshot):
     return {r.value: None if pd.isna(r.id) else int(r.id) for r in snapshot[snapshot.feature == "f"].itertuples()}
 
 
-def test_values_are_admitted_at_the_threshold_in_order_of_day_then_value():
+def test_values_get_ids_at_the_threshold_in_order_of_day_then_value():
     first = advance(vocabulary.empty(), ONE, z=3, b=2, c=1)
     assert ids(first) == {"z": 2, "b": None, "c": None}
     second = advance(first, TWO, b=1, a=4, c=1)
@@ -52,15 +53,16 @@ def test_every_id_in_use_is_smaller_than_the_size():
 def test_a_written_snapshot_reads_back_the_same(tmp_path):
     snapshot = advance(vocabulary.empty(), ONE, a=3, b=1)
     vocabulary.write(snapshot, tmp_path)
-    (tmp_path / "_MANIFEST.json").write_text("{}")
+    write_manifest(tmp_path, {})
     pd.testing.assert_frame_equal(vocabulary.read(tmp_path, hint=""), snapshot)
 
 
 def test_a_day_needs_the_day_before_unless_it_is_the_first(tmp_path):
-    made = runs.settings(tmp_path, runs.SIMULATED)
-    paths = Paths(made.lake.root)
-    assert vocabulary.before(paths, made, ONE).empty
-    with pytest.raises(InputError, match="build the days before first: --from 2026-03-02 --to 2026-03-02"):
-        vocabulary.before(paths, made, TWO)
+    settings = runs.settings(tmp_path, runs.SIMULATED)
+    paths = Paths(settings.lake.root)
+    assert vocabulary.before(paths, settings, ONE).empty
+    command = "python -m etl.build_samples --config <run file> --from 2026-03-02 --to 2026-03-02"
+    with pytest.raises(InputError, match=f"build the days before first: {command}"):
+        vocabulary.before(paths, settings, TWO)
     with pytest.raises(InputError, match="lies before"):
-        vocabulary.before(paths, made, date(2026, 3, 1))
+        vocabulary.before(paths, settings, date(2026, 3, 1))

@@ -1,4 +1,4 @@
-"""Event logs of several shapes, mapped by conf alone; every label worked out by hand."""
+"""Event logs of several shapes, mapped by the run file alone; every label worked out by hand."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -32,27 +32,27 @@ def seconds(text: str, zone: str = "UTC") -> int:
 def build(root: Path, days: list[date], source: dict[str, Any], **sections: Any) -> Any:
     (root / "items.csv").write_text(CATALOGUE)
     items = {"path": str(root / "items.csv"), "map": {"item_id": "sku", "tags": "topics"}}
-    made = runs.settings(root, {"kind": "events", "items": items, **source}, [*FEATURES, TAG], **sections)
-    build_samples.build(made, days)
-    return made
+    settings = runs.settings(root, {"kind": "events", "items": items, **source}, [*FEATURES, TAG], **sections)
+    build_samples.build(settings, days)
+    return settings
 
 
-def labels(made: Any, day: date) -> dict[str, list[float]]:
-    return {name: [float(row[c]) for c in LABELS] for name, row in runs.samples(made, day).iterrows()}
+def labels(settings: Any, day: date) -> dict[str, list[float]]:
+    return {name: [float(row[c]) for c in LABELS] for name, row in runs.samples(settings, day).iterrows()}
 
 
-def test_one_table_a_step_with_ids_and_timestamps_of_a_time_zone(spark, tmp_path):
+def test_one_table_a_stage_with_ids_and_timestamps_of_a_time_zone(spark, tmp_path):
     (tmp_path / "shown.csv").write_text(
         "id,who,what,when,page\n"
         "a,u1,i1,2026-03-02 00:00:00,home\n"
         "b,u1,i2,2026-03-02 23:59:59.5,\n"
-        # another zone, said by the time itself: 2 March 16:30 UTC is 3 March in Shanghai
+        # the time names another zone: 2 March 16:30 UTC is 3 March in Shanghai
         "c,u2,i1,2026-03-02T16:30:00Z,home\n"
     )
     (tmp_path / "clicked.csv").write_text("id,when\na,2026-03-02 00:00:05\nb,2026-03-03 00:10:00\n")
     (tmp_path / "bought.csv").write_text("id,when,share\na,2026-03-02 09:00:00,0.25\nb,2026-03-03 00:20:00,7\n")
     key = {"impression_id": "id", "ts": "when"}
-    made = build(
+    settings = build(
         tmp_path,
         [ONE],
         {
@@ -66,13 +66,13 @@ def test_one_table_a_step_with_ids_and_timestamps_of_a_time_zone(spark, tmp_path
             "conversions": {"path": str(tmp_path / "bought.csv"), "map": {**key, "value": "share"}},
         },
     )
-    assert labels(made, ONE) == {"a": [1, 0, 0.25, 0, 1, 1], "b": [1, 0, 0, 0, 1, 0]}
-    assert runs.quarantine(made, "conversions", ONE)[0][0] == "value outside [0,1]"
-    found = runs.samples(made, ONE)
+    assert labels(settings, ONE) == {"a": [1, 0, 0.25, 0, 1, 1], "b": [1, 0, 0, 0, 1, 0]}
+    assert runs.quarantine(settings, "conversions", ONE)[0][0] == "value outside [0,1]"
+    found = runs.samples(settings, ONE)
     assert found["domain"].to_dict() == {"a": "home", "b": "unknown"}
     assert found.loc["a", "ts"] == seconds("2026-03-02 00:00:00", "Asia/Shanghai") * 1000
-    ids = runs.vocabulary(made, ONE).set_index(["feature", "value"])["id"]
-    # hours are those of the log's own zone; i2 has no tag
+    ids = runs.vocabulary(settings, ONE).set_index(["feature", "value"])["id"]
+    # hours are in the log's time zone; i2 has no tag
     assert found["f_hour"].to_dict() == {"a": ids["hour", "0"], "b": ids["hour", "23"]}
     assert found.loc["a", ["f_tag_0", "f_tag_1"]].tolist() == [ids["tag", "red"], ids["tag", "blue"]]
     assert found.loc["b", ["f_tag_0", "f_tag_1"]].tolist() == [1, 0]
@@ -101,7 +101,7 @@ def test_one_log_of_all_events_without_ids(spark, tmp_path):
         [
             (noon, "u1", "view", "i1"),
             (noon + 60, "u1", "click", "i1"),
-            # the same item seen again: what follows belongs to the later view
+            # the same item shown again: what follows belongs to the later view
             (noon + 600, "u1", "view", "i1"),
             (noon + 660, "u1", "click", "i1"),
             (noon + 700, "u1", "cart", "i1"),
@@ -112,28 +112,35 @@ def test_one_log_of_all_events_without_ids(spark, tmp_path):
             (noon - 10, "u3", "click", "i1"),
         ],
     )
-    made = build(tmp_path, [ONE], source)
+    settings = build(tmp_path, [ONE], source)
     at = noon * 1000
-    assert labels(made, ONE) == {
+    assert labels(settings, ONE) == {
         f"u1-i1-{at}": [1, 0, 0, 0, 1, 1],
         f"u1-i1-{at + 600_000}": [1, 1, 1, 1, 1, 1],
         f"u2-i1-{at}": [0, 0, 0, 0, 1, 0],
     }
-    told = runs.manifest(made, ONE)
-    assert told["rows_in"] == {"impressions": 3, "clicks": 3, "actions": 1, "conversions": 2, "users": 0, "items": 2}
-    assert told["quarantined"]["clicks"] == {"no impression within 24 hours": 1}
-    assert told["quarantined"]["conversions"] == {"no click": 1}
-    build_users.build(made, ONE)
+    manifest = runs.manifest(settings, ONE)
+    assert manifest["rows_in"] == {
+        "impressions": 3,
+        "clicks": 3,
+        "actions": 1,
+        "conversions": 2,
+        "users": 0,
+        "items": 2,
+    }
+    assert manifest["quarantined"]["clicks"] == {"no impression within 24 hours": 1}
+    assert manifest["quarantined"]["conversions"] == {"no click": 1}
+    build_users.build(settings, ONE)
     assert set(pd.read_parquet(tmp_path / f"lake/users/dt={ONE}")["user_id"]) == {"u1", "u2"}
 
 
 def test_a_page_view_can_stand_for_impression_and_click(spark, tmp_path):
     noon = seconds("2026-03-02 12:00:00")
     rows = [(noon, "u1", "view", "i1"), (noon, "u1", "view", "i1"), (noon + 5, "u1", "buy", "i1")]
-    made = build(tmp_path, [ONE], one_log(tmp_path, rows, implied_clicks=True, clicks=None))
-    assert labels(made, ONE) == {f"u1-i1-{noon * 1000}": [1, 0, 1, 1, 1, 1]}
-    told = runs.manifest(made, ONE)["quarantined"]
-    assert (told["impressions"], told["clicks"]) == ({"duplicate": 1}, {"duplicate": 1})
+    settings = build(tmp_path, [ONE], one_log(tmp_path, rows, implied_clicks=True, clicks=None))
+    assert labels(settings, ONE) == {f"u1-i1-{noon * 1000}": [1, 0, 1, 1, 1, 1]}
+    refused = runs.manifest(settings, ONE)["quarantined"]
+    assert (refused["impressions"], refused["clicks"]) == ({"duplicate": 1}, {"duplicate": 1})
 
 
 def parquet_days(root: Path, rows: list[tuple[Any, ...]]) -> dict[str, Any]:
@@ -158,7 +165,7 @@ def parquet_days(root: Path, rows: list[tuple[Any, ...]]) -> dict[str, Any]:
     }
 
 
-def test_parquet_partitioned_by_day_and_steps_that_cross_midnight(spark, tmp_path):
+def test_parquet_partitioned_by_day_and_events_that_cross_midnight(spark, tmp_path):
     late, early = seconds("2026-03-02 23:50:00") * 1000, seconds("2026-03-03 00:05:00") * 1000
     source = parquet_days(
         tmp_path,
@@ -181,8 +188,8 @@ def test_parquet_partitioned_by_day_and_steps_that_cross_midnight(spark, tmp_pat
     by_day = build(daily, [ONE], source)
     build_samples.build(by_day, [TWO])
     ours, theirs = (
-        {path: sha for path, sha in hashes(made.lake.root).items() if path.endswith(".parquet")}
-        for made in (ranged, by_day)
+        {path: sha for path, sha in hashes(settings.lake.root).items() if path.endswith(".parquet")}
+        for settings in (ranged, by_day)
     )
     assert ours == theirs
 
@@ -193,14 +200,14 @@ def test_malformed_rows_are_quarantined_as_they_were_read(spark, tmp_path):
     source = one_log(
         tmp_path, [*rows, ("yesterday", "u1", "view", "i9"), (noon, "u1"), (noon, "u1", "view", "i1", "more")]
     )
-    made = build(tmp_path, [ONE], source)
-    assert len(labels(made, ONE)) == 4
-    # four tables read that file; a line that belongs to none of them for sure counts once
-    assert [len(runs.quarantine(made, table, ONE)) for table in ("clicks", "actions", "conversions")] == [0, 0, 0]
-    held = runs.quarantine(made, "impressions", ONE)
-    assert [reason for reason, _ in held] == ["malformed row"] * 3
-    assert [row for _, row in held if isinstance(row, str)] == [f"{noon};u1", f"{noon};u1;view;i1;more"]
-    assert next(row for _, row in held if isinstance(row, dict))["t"] == "yesterday"
+    settings = build(tmp_path, [ONE], source)
+    assert len(labels(settings, ONE)) == 4
+    # four tables read that file; a line that may belong to any of them counts once
+    assert [len(runs.quarantine(settings, table, ONE)) for table in ("clicks", "actions", "conversions")] == [0, 0, 0]
+    refused = runs.quarantine(settings, "impressions", ONE)
+    assert [reason for reason, _ in refused] == ["malformed row"] * 3
+    assert [row for _, row in refused if isinstance(row, str)] == [f"{noon};u1", f"{noon};u1;view;i1;more"]
+    assert next(row for _, row in refused if isinstance(row, dict))["t"] == "yesterday"
 
 
 @pytest.mark.parametrize(
@@ -229,12 +236,12 @@ def test_a_mapping_that_cannot_work_is_refused_when_the_run_file_loads(tmp_path,
 
 def test_seconds_may_have_fractions_and_utc_is_the_default(spark, tmp_path):
     moment = datetime(2026, 3, 2, 6, 0, 0, 250_000, tzinfo=UTC)
-    made = build(tmp_path, [ONE], one_log(tmp_path, [(moment.timestamp(), "u1", "view", "i1")]))
-    assert runs.samples(made, ONE)["ts"].tolist() == [int(moment.timestamp() * 1000)]
+    settings = build(tmp_path, [ONE], one_log(tmp_path, [(moment.timestamp(), "u1", "view", "i1")]))
+    assert runs.samples(settings, ONE)["ts"].tolist() == [int(moment.timestamp() * 1000)]
 
 
 def damage(root: Path, how: str) -> str:
-    """Spoils the Parquet partitions below `root`; what the refusal must say."""
+    """Damages the Parquet partitions below `root`; returns what the error must say."""
     shown = root / "shown/20260302/part-0.parquet"
     if how == "truncated":
         shown.write_bytes(shown.read_bytes()[:-20])
@@ -246,11 +253,11 @@ def damage(root: Path, how: str) -> str:
         pd.read_parquet(shown).assign(ms="noon").to_parquet(shown)
         return "column 'ms' has the wrong type: 1 of 1 values do not parse, e.g. 'noon'"
     (root / "clicks/20260302/part-0.parquet").unlink()
-    return "no clicks of 2026-03-02; bring that day"
+    return "no clicks of 2026-03-02; bring the files of that day"
 
 
 @pytest.mark.parametrize("how", ["truncated", "missing column", "mistyped column", "missing partition"])
-def test_spoilt_parquet_is_refused_and_nothing_is_published(spark, tmp_path, how):
+def test_damaged_parquet_is_refused_and_nothing_is_published(spark, tmp_path, how):
     source = parquet_days(tmp_path, [(ONE, "shown", ("a", "u1", "i1", seconds("2026-03-02 12:00:00") * 1000, 1))])
     with pytest.raises(InputError, match=damage(tmp_path, how)):
         build(tmp_path, [ONE], source)
@@ -263,7 +270,7 @@ def test_a_numeric_feature_of_text_is_refused_by_name(spark, tmp_path):
     source = one_log(tmp_path, [(noon, "u1", "view", "i1")])
     (tmp_path / "items.csv").write_text(CATALOGUE)
     items = {"path": str(tmp_path / "items.csv"), "map": {"item_id": "sku", "tags": "topics", "topics": "topics"}}
-    made = runs.settings(tmp_path, {"kind": "events", "items": items, **source}, chosen)
+    settings = runs.settings(tmp_path, {"kind": "events", "items": items, **source}, chosen)
     message = r"table items: column 'topics' has the wrong type: 1 of 1 values do not parse, e\.g\. 'red\|blue'"
     with pytest.raises(InputError, match=message):
-        build_samples.build(made, [ONE])
+        build_samples.build(settings, [ONE])

@@ -1,4 +1,4 @@
-"""The official CSVs: a slice made by hand, bad files, and the real slice where it is there."""
+"""The official CSVs: a slice settings by hand, bad files, and the real slice if it is available."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -52,13 +52,13 @@ def run(root: Path, folder: Path, start: date = ONE, features: list[dict[str, An
 
 
 def build(root: Path, rows: list[list[Any]]) -> Any:
-    made = run(root, write(root / "csv", rows))
-    build_samples.build(made, [ONE])
-    return made
+    settings = run(root, write(root / "csv", rows))
+    build_samples.build(settings, [ONE])
+    return settings
 
 
-def test_the_wide_log_reads_as_the_chain(spark, tmp_path):
-    made = build(
+def test_the_wide_log_becomes_the_behaviour_chain(spark, tmp_path):
+    settings = build(
         tmp_path,
         [
             row(is_click=1, is_like=1, long_view=1),
@@ -70,7 +70,7 @@ def test_the_wide_log_reads_as_the_chain(spark, tmp_path):
             row(is_click=1, is_like=1, long_view=1),
         ],
     )
-    found = runs.samples(made, ONE).set_index("user_id")
+    found = runs.samples(settings, ONE).set_index("user_id")
     columns = ["click", "action", "conversion", "converted", "action_defined", "conversion_defined"]
     assert found[columns].T.to_dict("list") == {
         "1": [1, 1, 0.5, 1, 1, 1],
@@ -79,7 +79,7 @@ def test_the_wide_log_reads_as_the_chain(spark, tmp_path):
         "4": [0, 0, 0, 0, 0, 0],
         "5": [0, 0, 0, 0, 0, 0],
     }
-    assert runs.manifest(made, ONE)["quarantined"] == {
+    assert runs.manifest(settings, ONE)["quarantined"] == {
         "impressions": {"duplicate": 1, "wrong day": 1},
         "clicks": {"duplicate": 1},
         "actions": {"duplicate": 1, "no click": 1},
@@ -87,7 +87,7 @@ def test_the_wide_log_reads_as_the_chain(spark, tmp_path):
         "users": {"duplicate": 1},
         "items": {},
     }
-    ids = runs.vocabulary(made, ONE).set_index(["feature", "value"])["id"]
+    ids = runs.vocabulary(settings, ONE).set_index(["feature", "value"])["id"]
     assert found.loc["1", ["f_tag_0", "f_tag_1", "f_tag_2"]].tolist() == [ids["tag", "3"], ids["tag", "12"], 0]
     assert found.loc["5", ["f_tag_0", "f_tag_1", "f_tag_2"]].tolist() == [1, 0, 0]
     assert found["f_duration_s"].to_dict() == {"1": 4, "2": 4, "3": 1, "4": 4, "5": 4}
@@ -96,29 +96,29 @@ def test_the_wide_log_reads_as_the_chain(spark, tmp_path):
     assert found.loc["4", "f_follow_user_num_range"] == 1
 
 
-def test_rows_that_do_not_parse_are_kept_as_text(spark, tmp_path):
+def test_rows_that_do_not_parse_are_quarantined_as_text(spark, tmp_path):
     broken = [[*row(user_id=2), "extra"], row(user_id=3)[:5], row(user_id=4, play_time_ms="long")]
-    made = build(tmp_path, [row(), row(video_id=8), row(user_id=9), *broken])
-    assert sorted(runs.samples(made, ONE)["user_id"]) == ["1", "1", "9"]
-    held = runs.quarantine(made, "impressions", ONE)
-    assert [reason for reason, _ in held] == ["malformed row"] * 3
-    assert sum(isinstance(text, str) for _, text in held) == 2
+    settings = build(tmp_path, [row(), row(video_id=8), row(user_id=9), *broken])
+    assert sorted(runs.samples(settings, ONE)["user_id"]) == ["1", "1", "9"]
+    refused = runs.quarantine(settings, "impressions", ONE)
+    assert [reason for reason, _ in refused] == ["malformed row"] * 3
+    assert sum(isinstance(text, str) for _, text in refused) == 2
 
 
 def refused(root: Path, folder: Path, message: str, day: date = ONE) -> None:
-    """The job refuses, says so, and publishes nothing."""
-    made = run(root, folder)
+    """The job refuses with the message and publishes nothing."""
+    settings = run(root, folder)
     with pytest.raises(InputError, match=message):
-        build_samples.build(made, [day])
-    assert not [p for p in made.lake.root.rglob("*") if p.is_file() and p.suffix != ".lock"]
+        build_samples.build(settings, [day])
+    assert not [p for p in settings.lake.root.rglob("*") if p.is_file() and p.suffix != ".lock"]
 
 
 def test_a_missing_day_is_refused(spark, tmp_path):
-    made = build(tmp_path, [row()])
-    before = hashes(made.lake.root)
+    settings = build(tmp_path, [row()])
+    before = hashes(settings.lake.root)
     with pytest.raises(InputError, match="day 2022-04-26: the source has no impressions of that day"):
-        build_samples.build(made, [ONE, ONE + timedelta(days=1)])
-    assert hashes(made.lake.root) == before
+        build_samples.build(settings, [ONE, ONE + timedelta(days=1)])
+    assert hashes(settings.lake.root) == before
 
 
 def test_a_day_without_a_usable_row_is_refused(spark, tmp_path):
@@ -152,7 +152,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_refused_in_one_clear_line_and_nothing_is_published(spark, tmp_path, name):
+def test_a_bad_file_is_refused_in_one_line_and_nothing_is_published(spark, tmp_path, name):
     change, message = BAD[name]
     folder = write(tmp_path / "csv", [row(), row(user_id=2), row(user_id=3)])
     if name == "truncated":
@@ -161,27 +161,35 @@ def test_a_bad_file_is_refused_in_one_clear_line_and_nothing_is_published(spark,
     refused(tmp_path, change(folder), message)
 
 
-def test_the_real_slice_by_its_known_numbers(spark, tmp_path, kuairand):
-    """Counts of the first two days taken with pandas; 2.4 % of rows are exact duplicates."""
+@pytest.mark.parametrize("column", ["is_click", "long_view", "is_like", "play_time_ms"])
+def test_what_the_log_knows_of_the_outcome_never_becomes_a_feature(spark, tmp_path, column):
+    leak = {"name": "innocent", "table": "impressions", "column": column}
+    settings = run(tmp_path, write(tmp_path / "csv", [row()]), features=[*FEATURES, leak])
+    with pytest.raises(InputError, match=f"column '{column}' is feedback"):
+        build_samples.build(settings, [ONE])
+
+
+def test_the_real_slice_has_the_counts_of_its_csvs(spark, tmp_path, kuairand):
+    """The first two days, counted with pandas; 2.4 % of the rows are exact duplicates."""
     days = [ONE, ONE + timedelta(days=1)]
-    made = run(tmp_path, kuairand)
-    build_samples.build(made, days)
+    settings = run(tmp_path, kuairand)
+    build_samples.build(settings, days)
     log = pd.read_csv(kuairand / "log_standard_4_22_to_5_08_pure.csv")
     for day in days:
-        of_day = log[log["date"] == int(f"{day:%Y%m%d}")]
+        rows_of_day = log[log["date"] == int(f"{day:%Y%m%d}")]
         key = ["user_id", "video_id", "time_ms"]
-        once = of_day.drop_duplicates(key)
-        told = runs.manifest(made, day)
-        assert told["rows_in"]["impressions"] == len(of_day)
-        assert told["rows"] == len(once)
-        assert told["quarantined"]["impressions"] == {"duplicate": len(of_day) - len(once)}
-        clicked = of_day.groupby(key)["is_click"].max()
-        assert told["label_sums"]["click"] == clicked.sum()
-        exact = of_day.drop_duplicates()
+        once = rows_of_day.drop_duplicates(key)
+        manifest = runs.manifest(settings, day)
+        assert manifest["rows_in"]["impressions"] == len(rows_of_day)
+        assert manifest["rows"] == len(once)
+        assert manifest["quarantined"]["impressions"] == {"duplicate": len(rows_of_day) - len(once)}
+        clicked = rows_of_day.groupby(key)["is_click"].max()
+        assert manifest["label_sums"]["click"] == clicked.sum()
+        exact = rows_of_day.drop_duplicates()
         stray = exact[(exact[["is_like", "is_follow", "is_comment", "is_forward"]].sum(axis=1) > 0)]
         stray = stray[clicked.loc[pd.MultiIndex.from_frame(stray[key])].to_numpy() == 0]
         acts = stray[["is_like", "is_follow", "is_comment", "is_forward"]].to_numpy().sum()
-        assert told["quarantined"]["actions"]["no click"] == acts
-    build_users.build(made, days[-1])
-    users = pd.read_parquet(made.lake.root / f"users/dt={days[-1]}")
+        assert manifest["quarantined"]["actions"]["no click"] == acts
+    build_users.build(settings, days[-1])
+    users = pd.read_parquet(settings.lake.root / f"users/dt={days[-1]}")
     assert len(users) == 27_285

@@ -19,19 +19,19 @@ def test_the_page_has_its_three_examples_of_sources_and_one_of_labels_and_of_tag
 
 
 def test_the_example_of_labels_loads(tmp_path):
-    made = runs.simulated(tmp_path, world="shop", labels=EXAMPLES[0]["labels"])
-    assert {"action_cart", "action_wish"} <= set(samples_schema(made))
+    settings = runs.simulated(tmp_path, world="shop", labels=EXAMPLES[0]["labels"])
+    assert {"action_cart", "action_wish"} <= set(samples_schema(settings).names)
 
 
 def test_the_example_of_tagging_loads():
-    made = Tagging.model_validate(EXAMPLES[-1]["tagging"])
-    assert made.retired == ["clearance"]
-    assert made.max_churn == Tagging().max_churn
+    settings = Tagging.model_validate(EXAMPLES[-1]["tagging"])
+    assert settings.retired == ["clearance"]
+    assert settings.max_churn == Tagging().max_churn
 
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if "source" in example])
 def test_an_example_of_a_source_loads(tmp_path, example):
-    made = runs.settings(tmp_path, example["source"], [*runs.FEATURES, *example.get("features", [])])
-    assert set(made.source.tables()) == set(example["source"]) & {
+    settings = runs.settings(tmp_path, example["source"], [*runs.FEATURES, *example.get("features", [])])
+    assert set(settings.source.tables()) == set(example["source"]) & {
         "impressions", "clicks", "actions", "conversions", "users", "items",
     }  # fmt: skip

@@ -1,5 +1,6 @@
-"""Files: how many, in what order, in groups of what size."""
+"""Number of files, order of rows, size of row groups."""
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import functions as F
 
@@ -9,7 +10,7 @@ from etl.spark import parquet
 def test_rows_are_spread_over_files_ordered_inside_and_grouped(spark, tmp_path, monkeypatch):
     rows = spark.range(300_000).select(F.col("id").alias("n"), (F.col("id") % 2).cast("int").alias("half"))
     number = F.when(F.col("half") == 0, F.col("n") % 3).otherwise(F.lit(0))
-    parquet.write_partitions(rows, {"n": "bigint"}, ["half"], [F.col("n").desc()], tmp_path, number)
+    parquet.write_partitions(rows, pa.schema([("n", pa.int64())]), ["half"], [F.col("n").desc()], tmp_path, number)
     found = {str(p.relative_to(tmp_path)): pq.ParquetFile(p) for p in sorted(tmp_path.rglob("*")) if p.is_file()}
     assert list(found) == [
         "half=0/part-00000.parquet",

@@ -1,7 +1,7 @@
 """Rows in = rows out + rows quarantined, for every table and day.
 
-The two sides are measured apart: rows in where the source gave them, rows out in the samples (their labels say how
-many steps went into them), rows quarantined in the files written.
+The two sides are measured independently: rows in where the source gave them, rows out in the samples (their labels
+tell how many events went into them), rows quarantined in the files written.
 """
 
 from collections import Counter, defaultdict
@@ -15,14 +15,17 @@ from pyspark.sql import functions as F
 from conf.errors import InputError
 from etl.sources.base import RawTables
 
-# (table, day) -> reason -> rows; reason None: used. Snapshots count for no day.
-Accounts = dict[tuple[str, date | None], dict[str | None, int]]
+# (table, day) -> reason -> rows; reason None: used. Snapshots belong to no day
+RowCounts = dict[tuple[str, date | None], dict[str | None, int]]
 
 
-def take(tables: RawTables, impressions: DataFrame, steps: DataFrame, snapshots: dict[str, DataFrame]) -> Accounts:
-    """Counts the judged rows by the day they count for, and holds them against the rows the source gave.
+def count_rows(
+    tables: RawTables, impressions: DataFrame, events: DataFrame, snapshots: dict[str, DataFrame]
+) -> RowCounts:
+    """Counts the judged rows by the day they count for; raises InputError when the source gave more or fewer.
 
-    `impressions`, `steps` and `snapshots` carry `reason`; `steps` also `table` and `dt`.
+    `impressions`, `events` (clicks, actions and conversions) and `snapshots` have `reason`; `events` also has `table`
+    and `dt`.
     """
     no_day = F.lit(None).cast("date")
 
@@ -34,15 +37,15 @@ def take(tables: RawTables, impressions: DataFrame, steps: DataFrame, snapshots:
     sides = [marked("given", t, F.lit(name), day, no_day, nothing) for name, t in tables.events().items()]
     sides += [marked("given", t, F.lit(name), no_day, no_day, nothing) for name, t in tables.snapshots().items()]
     sides.append(marked("judged", impressions, F.lit("impressions"), day, day, reason))
-    sides.append(marked("judged", steps, F.col("table"), day, F.col("dt"), reason))
+    sides.append(marked("judged", events, F.col("table"), day, F.col("dt"), reason))
     sides += [marked("judged", t, F.lit(name), no_day, no_day, reason) for name, t in snapshots.items()]
     rows = reduce(DataFrame.unionByName, sides).groupBy("side", "table", "own", "dt", "reason").count().collect()
     _compare(rows)
-    accounts: Accounts = defaultdict(Counter)
+    counts: RowCounts = defaultdict(Counter)
     for row in rows:
         if row["side"] == "judged":
-            accounts[row["table"], row["dt"]][row["reason"]] += row["count"]
-    return accounts
+            counts[row["table"], row["dt"]][row["reason"]] += row["count"]
+    return counts
 
 
 def _compare(rows: list[Any]) -> None:
@@ -52,22 +55,20 @@ def _compare(rows: list[Any]) -> None:
     for table, day in {**sides["given"], **sides["judged"]}:
         given, judged = sides["given"][table, day], sides["judged"][table, day]
         if given != judged:
-            raise unbalanced(table, day, f"{given} rows read, but {judged} judged")
+            raise _unbalanced(table, day, f"{given} rows read, but {judged} judged")
 
 
-def refused(accounts: Accounts, table: str, day: date | None) -> dict[str, int]:
-    return {reason: n for reason, n in sorted(accounts[table, day].items(), key=str) if reason is not None}
+def refused(counts: RowCounts, table: str, day: date | None) -> dict[str, int]:
+    """Reason -> rows."""
+    return {reason: n for reason, n in sorted(counts[table, day].items(), key=str) if reason is not None}
 
 
-def balance(table: str, day: date, rows_in: int, rows_out: int, quarantined: int) -> None:
-    """Raises unless every row that came in either went out or lies in quarantine."""
+def check_balance(table: str, day: date, rows_in: int, rows_out: int, quarantined: int) -> None:
+    """Raises InputError unless every row that came in either went out or lies in quarantine."""
     if rows_in != rows_out + quarantined:
-        raise unbalanced(table, day, f"{rows_in} rows in, but {rows_out} out and {quarantined} quarantined")
+        raise _unbalanced(table, day, f"{rows_in} rows in, but {rows_out} out and {quarantined} quarantined")
 
 
-def unbalanced(table: str, day: date | None, what: str) -> InputError:
-    return InputError(
-        what,
-        where=f"table {table}" + (f", day {day}" if day else ""),
-        hint="this is a fault of the programme, please report it; nothing was published",
-    )
+def _unbalanced(table: str, day: date | None, what: str) -> InputError:
+    where = f"table {table}, day {day}" if day else f"table {table}"
+    return InputError(what, where=where, hint="this is a bug in sparsetag, please report it; nothing was published")
