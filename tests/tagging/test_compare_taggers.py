@@ -45,7 +45,7 @@ def test_taggers_are_trained_compared_with_baselines_published_and_logged(settin
     )
     capsys.readouterr()
     job(monkeypatch, "--models", "mvke", "--seeds", "2")
-    assert "nothing to do" in capsys.readouterr().out
+    assert "comparison is published already" in capsys.readouterr().err
 
 
 def test_a_ranker_is_refused_before_any_work(settings, monkeypatch) -> None:
