@@ -1,0 +1,54 @@
+"""Where run files are found, and how mistakes in nested sections are put."""
+
+from pathlib import Path
+
+import pytest
+
+from conf.errors import InputError
+from conf.load import RUN_FILES, load_settings
+
+
+@pytest.mark.parametrize("name", ["shop", "shop.toml", "conf/shop.toml"])
+def test_a_packaged_run_file_is_found_from_any_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(name).source.world == "shop"
+
+
+def test_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
+    (tmp_path / "conf").mkdir()
+    text = (RUN_FILES / "demo.toml").read_text()
+    (tmp_path / "conf" / "demo.toml").write_text(text.replace("users = 3000", "users = 77"))
+    monkeypatch.chdir(tmp_path)
+    assert load_settings("conf/demo.toml").source.users == 77
+    assert load_settings("demo").source.users == 3000
+
+
+@pytest.mark.parametrize("name", ["other/demo.toml", "nothing", "models/mvke.toml"])
+def test_any_other_path_is_not_replaced(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"^{name}: this file does not exist; .* one of: demo, kuairand, shop$"):
+        load_settings(name)
+
+
+def test_a_folder_is_no_run_file(tmp_path):
+    with pytest.raises(InputError, match=r"not readable: .*Is a directory"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("users = 3000", "user = 3000", r"unknown key 'source.user'; did you mean 'users'\?"),
+        ('name = "hour"', 'nam = "hour"', r"unknown key 'features.9.nam'; did you mean 'name'\?"),
+        ("rounds = 5", "", r"key 'masks.rounds' is missing; add it: number of pruning rounds"),
+        ('world = "video"', "", r"key 'source.world' is missing; add it: rates of the world"),
+        ('kind = "simulated"', 'kind = "simulate"', r"key 'source': .*'simulate'"),
+        ("top_k = 5", "top_k = 5\n[tagging.audience]\ninterest = 'high'", r"key 'tagging.audience.interest': .*'high'"),
+    ],
+)
+def test_a_mistake_is_put_in_the_words_of_the_file(tmp_path, old, new, message):
+    text = Path("conf/demo.toml").read_text()
+    assert old in text
+    (tmp_path / "changed.toml").write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=message):
+        load_settings(tmp_path / "changed.toml")
