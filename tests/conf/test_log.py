@@ -10,14 +10,7 @@ import pytest
 from conf import cli, log
 from conf.errors import InputError
 
-
-@pytest.fixture(autouse=True)
-def restored():
-    """Other tests find the logger as it was."""
-    logger = log.LOGGER
-    before = logger.handlers, logger.level, logger.propagate
-    yield
-    logger.handlers, logger.level, logger.propagate = before
+pytestmark = pytest.mark.usefixtures("logger_restored")
 
 
 def refuse():
