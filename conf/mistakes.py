@@ -15,7 +15,7 @@ def input_error(path: Path, error: ValidationError, root: Any) -> InputError:
     """The most telling mistake of the file. root: the section, or union of sections, that the file as a whole is."""
     # a misspelt key is reported as unknown and as missing: prefer the unknown one, it has the name to correct
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    key, beside = _resolve(root, first["loc"])
+    key, beside = _resolve(first, root)
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(first["loc"][-1]), beside, n=1)
         return InputError(
@@ -23,24 +23,28 @@ def input_error(path: Path, error: ValidationError, root: Any) -> InputError:
         )
     if first["type"] == "missing":
         return InputError(f"key '{key}' is missing", where=path, hint=_meaning(beside.get(str(first["loc"][-1]))))
-    return InputError(f"key '{key}': {_message(first)}", where=path, hint="fix this key in the file or its override")
+    what = f"key '{key}': {_message(first)}" if key else _message(first)
+    return InputError(what, where=path, hint="fix it in the file or its override")
 
 
-def _resolve(root: Any, location: tuple[int | str, ...]) -> tuple[str, dict[str, str | None]]:
-    """The key as the file writes it, without the tags of unions; and the keys that fit there, with their meaning."""
-    sections, written = list(_sections(root)), []
-    fields: dict[str, Any] = {}
-    for n, part in enumerate(location):
-        found = {name: field for section in sections for name, field in section.model_fields.items()}
-        if part in found:
-            fields, sections = found, list(_sections(found[str(part)].annotation))
-        elif sections and isinstance(part, str) and n < len(location) - 1:
-            sections = [section for section in sections if _is_tagged(section, part)]
-            continue  # the tag of a union is no key of the file
-        elif isinstance(part, str):
-            fields, sections = found, []
-        written.append(str(part))
-    return ".".join(written) or "the whole file", {name: field.description for name, field in fields.items()}
+def _resolve(found: ErrorDetails, root: Any) -> tuple[str, dict[str, str | None]]:
+    """The key as the file writes it, and the keys that fit in its place with their meaning.
+
+    pydantic's location of a mistake also holds the tag of each union on the way, which is no key of the file.
+    """
+    keys: list[str] = []
+    sections, fields = list(_sections(root)), {}
+    for n, part in enumerate(found["loc"]):
+        is_unknown = found["type"] == "extra_forbidden" and n == len(found["loc"]) - 1
+        inside = {name: field for section in sections for name, field in section.model_fields.items()}
+        tagged = [section for section in sections if _has_tag(section, part)]
+        if tagged and part not in inside and not is_unknown:
+            sections = tagged
+            continue
+        if isinstance(part, str):
+            fields, sections = inside, list(_sections(inside[part].annotation)) if part in inside else []
+        keys.append(str(part))
+    return ".".join(keys), {name: field.description for name, field in fields.items()}
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -51,7 +55,7 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _sections(inner)
 
 
-def _is_tagged(section: type[BaseModel], tag: str) -> bool:
+def _has_tag(section: type[BaseModel], tag: int | str) -> bool:
     return any(tag in get_args(field.annotation) for field in section.model_fields.values())
 
 

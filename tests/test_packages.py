@@ -9,9 +9,9 @@ PACKAGES = ("conf", "etl", "trainer", "tagging", "dags")
 ALLOWED = {
     "conf": {"conf"},
     "etl": {"etl", "conf"},
-    "trainer": {"trainer", "conf", "etl.contract", "etl.publish"},
-    "tagging": {"tagging", "trainer", "conf", "etl.contract", "etl.publish", "etl.session", "etl.parquet"},
-    "dags": {"dags", "conf"},
+    "trainer": {"trainer", "conf", "etl.contract", "etl.artefact"},
+    "tagging": {"tagging", "trainer", "conf", "etl.contract", "etl.artefact", "etl.spark"},
+    "dags": {"dags", "conf", "etl.artefact"},
 }
 ONE_SITE = {
     "lightgbm": {"trainer/daily/trees.py"},

@@ -77,5 +77,5 @@ def test_a_job_runs_the_packaged_run_file_from_another_folder(tmp_path):
     done = sparsetag("generate_masks", "--config", "conf/demo.toml", "--model", "single", where=tmp_path)
     assert (done.returncode, done.stderr.splitlines()) == (
         2,
-        ["error: --model: no masks are used by single; choose a model with sharing = 'sparse_weight'"],
+        ["error: --model: no masks are used by single; choose a model with [sharing] kind = 'sparse_weight'"],
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conf.errors import InputError
-from conf.load import RUN_FILES, load_settings
+from conf.load import MODELS, RUN_FILES, load_model, load_settings
 
 
 @pytest.mark.parametrize("name", ["shop", "shop.toml", "conf/shop.toml"])
@@ -52,3 +52,21 @@ def test_a_mistake_is_put_in_the_words_of_the_file(tmp_path, old, new, message):
     (tmp_path / "changed.toml").write_text(text.replace(old, new, 1))
     with pytest.raises(InputError, match=message):
         load_settings(tmp_path / "changed.toml")
+
+
+@pytest.mark.parametrize(
+    ("model", "old", "new", "message"),
+    [
+        ("mmoe", "experts = 4", "expert = 4", r"unknown key 'sharing.expert'; did you mean 'experts'\?"),
+        ("hard", "bottom_hidden = [128]", "experts = 4", r"unknown key 'sharing.experts'; remove it"),
+        ("gbdt", "depth = 8", "dept = 8", r"unknown key 'dept'; did you mean 'depth'\?"),
+        ("mvke", "interest = [1, 2, 3]", "", r"mvke.toml: \[sharing.assignment\] must name each of interest"),
+    ],
+)
+def test_tags_of_unions_are_no_keys(tmp_path, monkeypatch, model, old, new, message):
+    text = (MODELS / f"{model}.toml").read_text()
+    assert old in text
+    (tmp_path / f"{model}.toml").write_text(text.replace(old, new, 1))
+    monkeypatch.setattr("conf.load.MODELS", tmp_path)
+    with pytest.raises(InputError, match=message):
+        load_model(model)
