@@ -38,6 +38,13 @@ def test_the_wheel_holds_all_files_of_the_packages_and_nothing_else(wheel):
     assert about == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt", "licenses/LICENSE"}
 
 
+def test_the_wheel_names_its_licence_and_the_pythons_it_runs_on(wheel):
+    with zipfile.ZipFile(wheel) as files:
+        (metadata,) = (name for name in files.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = files.read(metadata).decode().splitlines()
+    assert {"License-Expression: Apache-2.0", "Requires-Python: <3.13,>=3.11"} <= set(lines)
+
+
 def test_the_wheel_brings_what_the_jobs_read_besides_modules(wheel):
     found = set(zipfile.ZipFile(wheel).namelist())
     others = {"conf/demo.toml", "conf/models/mvke.toml", "etl/log4j2.properties", "dags/.airflowignore"}

@@ -15,7 +15,6 @@ from dags.local.processes import Service, watch
 
 POLL_S = 1.0
 FINISHED = {"success", "failed", "skipped", "upstream_failed", "removed", "up_for_retry"}
-HOOK = "SubprocessHook"  # logger of the lines that a job prints
 TAIL = 30  # lines of a failed task's log that are shown when its job gives no reason
 
 
@@ -85,7 +84,7 @@ class Progress:
         return f"[{time.monotonic() - self.started:4.0f} s]"
 
     def _entries(self, task: dict[str, Any]) -> list[dict[str, Any]]:
-        """The entries of a task's log, which Airflow writes as JSON; other lines as entries without a logger."""
+        """The entries of a task's log, which Airflow writes as JSON: `event` is the line that the job printed."""
         path = self.logs.joinpath(
             f"dag_id={task['dag_id']}",
             f"run_id={task['dag_run_id']}",
@@ -104,7 +103,7 @@ class Progress:
     def _events(self, task: dict[str, Any]) -> Iterator[JobEvent]:
         """What the job has logged so far, without the output of the libraries that it uses."""
         for entry in self._entries(task):
-            if str(entry.get("logger", "")).endswith(HOOK) and (event := parse(str(entry["event"]))):
+            if event := parse(str(entry.get("event", ""))):
                 yield event
 
     def _failure(self, dag_id: str, run_id: str, label: str, tasks: list[dict[str, Any]]) -> str:

@@ -9,7 +9,6 @@ from conf.errors import InputError
 from dags.job_events import JobEvent, parse
 from dags.local.progress import Progress, RunFailed
 
-HOOK = "airflow.task.hooks.airflow.providers.standard.hooks.subprocess.SubprocessHook"
 TASK = {"task_id": "build_samples", "try_number": 1, "dag_id": "daily", "dag_run_id": "run", "duration": 21.3}
 
 
@@ -37,7 +36,7 @@ def quick(monkeypatch):
 
 
 def printed_by_job(line: str) -> dict:
-    return {"timestamp": "2026-01-07T00:00:00Z", "level": "info", "event": line, "logger": HOOK}
+    return {"timestamp": "2026-01-07T00:00:00Z", "level": "info", "event": line}
 
 
 def event(level: str, message: str, **fields: object) -> dict:
@@ -59,7 +58,7 @@ def test_a_task_s_events_are_shown_once_with_day_task_message_and_fields(tmp_pat
     follow(
         tmp_path,
         ("running", "queued", []),
-        ("running", "running", [{"event": "Pre task execution", "logger": "task"}, *noise]),
+        ("running", "running", [{"event": "Pre task execution"}, *noise]),
         ("running", "running", [published]),
         ("success", "success", []),
     )
