@@ -21,6 +21,9 @@ def input_error(path: Path, error: ValidationError, root: Any) -> InputError:
         return InputError(
             f"unknown key '{key}'", where=path, hint=f"did you mean '{close[0]}'?" if close else "remove it"
         )
+    if first["type"] == "union_tag_not_found":
+        tag = first["ctx"]["discriminator"].strip("'")
+        return InputError(f"key '{'.'.join([*filter(None, [key]), tag])}' is missing", where=path, hint="add it")
     if first["type"] == "missing":
         return InputError(f"key '{key}' is missing", where=path, hint=_meaning(beside.get(str(first["loc"][-1]))))
     what = f"key '{key}': {_message(first)}" if key else _message(first)
@@ -41,8 +44,10 @@ def _resolve(found: ErrorDetails, root: Any) -> tuple[str, dict[str, str | None]
         if tagged and part not in inside and not is_unknown:
             sections = tagged
             continue
-        if isinstance(part, str):
-            fields, sections = inside, list(_sections(inside[part].annotation)) if part in inside else []
+        if part in inside or is_unknown:
+            fields = inside
+        if part in inside:  # otherwise an index of a list or a key of a dict, of the same sections
+            sections = list(_sections(inside[str(part)].annotation))
         keys.append(str(part))
     return ".".join(keys), {name: field.description for name, field in fields.items()}
 
