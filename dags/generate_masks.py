@@ -4,17 +4,15 @@
 | task | what it publishes |
 |---|---|
 | `build_samples` | `samples/dt=D` of every day from `from_day` to `to_day`, in one Spark job |
-| `generate_masks` | `masks/.../<version>`, where models use them: LT4REC's Algorithm 1, a task's best pruning round |
+| `generate_masks` | `masks/.../<version>`, if models use them: for each task, LT4REC Algorithm 1's best round |
 
-The params default to the days that the run file asks for: `[masks] train_days` days from `[training] start`, and
-the day after them, on which the rounds are compared. Finished rounds are kept: a repeated run goes on from there.
+By default the params are the days that the run file asks for: `[masks] train_days` days from `[training] start`, and
+the day after them, on which the rounds are compared. Finished rounds are kept: a repeated run continues from there.
 """
-
-from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
-from dags.job import DAY, JobOperator
+from dags.job import DAY, JobOperator, default_args
 from dags.run_file import CONFIG, settings, validation_day
 from dags.schedule import midnight
 
@@ -29,21 +27,22 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params={
-        "from_day": Param(str(SETTINGS.training.start), type="string", description="first day", **DAY),
-        "to_day": Param(str(validation_day(SETTINGS)), type="string", description="last day", **DAY),
+        "from_day": Param(
+            str(SETTINGS.training.start), type="string", description="first day to build, YYYY-MM-DD", **DAY
+        ),
+        "to_day": Param(
+            str(validation_day(SETTINGS)), type="string", description="last day to build, YYYY-MM-DD", **DAY
+        ),
     },
-    default_args={
-        "owner": "sparsetag",
-        "retries": SETTINGS.daily.retries,
-        "retry_delay": timedelta(seconds=30),
-    },
+    default_args=default_args(SETTINGS),
     tags=["sparsetag"],
 ) as dag:
-    common = ["--config", CONFIG]
     build_samples = JobOperator(
         task_id="build_samples",
         module="etl.build_samples",
-        arguments=[*common, "--from", "{{ params.from_day }}", "--to", "{{ params.to_day }}"],
+        arguments=["--config", CONFIG, "--from", "{{ params.from_day }}", "--to", "{{ params.to_day }}"],
     )
-    generate_masks = JobOperator(task_id="generate_masks", module="trainer.generate_masks", arguments=common)
+    generate_masks = JobOperator(
+        task_id="generate_masks", module="trainer.generate_masks", arguments=["--config", CONFIG]
+    )
     build_samples >> generate_masks

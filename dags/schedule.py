@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 from airflow.sdk import CronDataIntervalTimetable
-from airflow.timetables.events import EventsTimetable  # the SDK's own of 3.3.2 cannot be read back by the scheduler
+from airflow.timetables.events import EventsTimetable  # the scheduler cannot deserialise the SDK's own of 3.3.2
 
 from conf.cli import days
 from conf.settings.run_file import Settings
@@ -14,10 +14,10 @@ def midnight(day: date) -> datetime:
 
 
 def timetable(run: Settings) -> CronDataIntervalTimetable | EventsTimetable:
-    """A run for every day once it is over; for a closed data set, a run for each of its days.
+    """One run per day. `ds` is the day; without [daily] last, its run starts when the day is over.
 
-    The interval's timetable starts a run when its day is over, with `ds` as that day. The end of a closed data set is
-    not an `end_date`: Airflow would call a run succeeded that somebody triggers today, and run none of its tasks.
+    The end of a closed data set is not an `end_date`: Airflow would mark a run that somebody triggers today as
+    succeeded without running any of its tasks.
     """
     if run.daily.last is None:
         return CronDataIntervalTimetable(run.daily.schedule, timezone="UTC")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from conf import log
 from conf.settings.run_file import Settings, Spark
 from etl.spark.session import session
 from tests.lakes.settings import make_settings
@@ -37,6 +38,14 @@ def no_overrides() -> Iterator[None]:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Those of a lake of the test's own, for commands with --config conf/demo.toml too."""
     return make_settings(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def logger_restored() -> Iterator[None]:
+    """For tests that configure the log: the next test finds it as this one did."""
+    before = log.LOGGER.handlers, log.LOGGER.level, log.LOGGER.propagate
+    yield
+    log.LOGGER.handlers, log.LOGGER.level, log.LOGGER.propagate = before
 
 
 @pytest.fixture(scope="session")

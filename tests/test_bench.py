@@ -6,19 +6,23 @@ from pathlib import Path
 
 import psutil
 
+from conf import log
+from dags.job_events import parse
 from dags.local.progress import Progress
-from tests.bench.demo import DONE, pss
+from tests.bench.demo import is_end_of_task, pss
 from tests.bench.turns import Turns
 
 
-def test_the_demo_s_lines_are_understood(tmp_path: Path, capsys):
+def test_the_end_of_a_task_is_recognised_in_the_demo_s_events(tmp_path: Path, capsys, logger_restored):
+    log.configure("json")
     task = {"task_id": "build_samples", "try_number": 1, "dag_id": "daily", "dag_run_id": "x", "duration": 21.3}
-    progress, states = Progress(None, [], tmp_path), {}
+    progress, states = Progress(None, [], tmp_path, as_json=True), {}
     for state in ("running", "success"):
         progress._show("2026-01-07", {**task, "state": state}, states, {})
-    started, done = capsys.readouterr().out.splitlines()
-    assert DONE.match(started) is None
-    assert DONE.match(done).groupdict() == {"run": "2026-01-07", "step": "build_samples", "seconds": "21"}
+    started, done = [parse(line) for line in capsys.readouterr().err.splitlines()]
+    assert not is_end_of_task(started)
+    assert is_end_of_task(done)
+    assert done.fields == {"seconds": 21, "dag_run": "2026-01-07", "dag_task": "build_samples"}
 
 
 def test_memory_counts_what_a_process_started():

@@ -80,7 +80,7 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
         ("rounds = 5", "rounds = 'many'", r"key 'masks.rounds': Input should be a valid integer.*'many'"),
         ("rounds = 5", "", r"key 'masks.rounds' is missing; add it"),
         ("fraction = 0.3", "fraction = 1.5", r"key 'masks.fraction': Input should be less than 1"),
-        ('kind = "multi"\nlength = 3', 'kind = "multi"', "length > 1 goes with kind = 'multi'"),
+        ('kind = "multi"\nlength = 3', 'kind = "multi"', "kind = 'multi' needs length > 1"),
         ("boundaries = [10, 20", "boundaries = [20, 10", "boundaries must ascend"),
         (
             'model = "sparse_weight"',
@@ -101,7 +101,7 @@ def test_a_mistake_is_one_line_that_names_file_key_and_hint(tmp_path, old, new, 
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match="there is no such file"):
+    with pytest.raises(InputError, match="this file does not exist"):
         load_settings(tmp_path / "none.toml")
 
 

@@ -1,4 +1,4 @@
-"""Long-running processes of one machine: started in a session of their own, and ended with all they started."""
+"""Long-running processes on one machine, started in sessions of their own and ended with all their children."""
 
 import contextlib
 import os
@@ -15,8 +15,8 @@ import psutil
 from conf.errors import InputError
 
 HOST = "127.0.0.1"
-START_S = 180  # a service that is not ready by then has failed
-END_S = 20  # time to finish before it is killed
+START_S = 180  # seconds after which a service that is not ready has failed
+END_S = 20  # seconds that a process has to end before it is killed
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Service:
 
 
 def launch(name: str, command: list[str], environment: Mapping[str, str], cwd: Path, logs: Path) -> Service:
-    """Starts a service; a session of its own keeps the terminal's Ctrl-C away from it."""
+    """Starts a service, in a session of its own so that the terminal's Ctrl-C does not reach it."""
     log = logs / f"{name}.log"
     with log.open("wb") as out:
         process = psutil.Popen(
@@ -43,49 +43,54 @@ def launch(name: str, command: list[str], environment: Mapping[str, str], cwd: P
 
 
 def wait_until(ready: Callable[[], bool], services: list[Service]) -> None:
-    """Returns when `ready`; raises InputError when a service ends meanwhile or it takes too long."""
+    """Returns once `ready`; raises InputError when a service ends before that, or after START_S seconds."""
     deadline = time.monotonic() + START_S
     while not ready():
         watch(services)
         if time.monotonic() > deadline:
-            raise InputError(f"not ready after {START_S} s", where=services[-1].log.parent, hint="read the logs there")
+            raise InputError(f"not ready after {START_S} s", where=services[-1].log.parent, hint="see the logs there")
         time.sleep(0.3)
 
 
 def watch(services: list[Service]) -> None:
-    """Raises InputError, with the end of its log, when a service has ended."""
+    """Raises InputError, with the last line of its log, when a service has ended."""
     for service in services:
         if service.process.poll() is not None:
-            tail = "\n".join(service.log.read_text(errors="replace").splitlines()[-15:])
-            raise InputError(f"{service.name} ended\n{tail}\n", where=service.log, hint="mend what its log says")
+            raise InputError(f"{service.name} ended: {last_line(service.log)}", where=service.log, hint="see this log")
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that is not empty."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"
 
 
 def end(services: list[Service]) -> None:
-    """Ends services in the order given, each with every process it started, in whichever session that runs.
+    """Ends services in the given order, each with all processes it started, whatever their session.
 
-    What a service runs on behalf of somebody (processes of another session) is asked to end after the service itself
-    was, so that it starts nothing new and still notes how its last work ended.
+    The service is asked to end first, then the processes that it runs in other sessions: so it starts nothing new and
+    still records how its last tasks ended.
     """
     for service in services:
-        family = set(_children(service.process))
-        _ask([service.process])
+        children = set(_children(service.process))
+        _terminate([service.process])
         deadline = time.monotonic() + END_S
         while service.process.poll() is None and time.monotonic() < deadline:
-            family |= set(_children(service.process))
-            _ask(process for process in family if _session(process) not in (service.process.pid, None))
+            children |= set(_children(service.process))
+            _terminate(child for child in children if _session(child) not in (service.process.pid, None))
             time.sleep(0.2)
-        _kill([service.process, *family])
+        _kill([service.process, *children])
 
 
-def end_leftovers(marks: list[tuple[int, float]]) -> None:
-    """Ends what a killed predecessor left: processes known by id and start time, with all they started."""
-    for pid, started in marks:
+def end_leftovers(leftovers: list[tuple[int, float]]) -> None:
+    """Ends processes that a killed predecessor left, with all they started. leftovers: process id and start time."""
+    for pid, started in leftovers:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if process.create_time() == started:
-                family = [process, *_children(process)]
-                _ask(family)
-                _kill(psutil.wait_procs(family, timeout=END_S)[1])
+                processes = [process, *_children(process)]
+                _terminate(processes)
+                _kill(psutil.wait_procs(processes, timeout=END_S)[1])
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -94,7 +99,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def _ask(processes: Iterable[psutil.Process]) -> None:
+def _terminate(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -115,7 +120,7 @@ def _session(process: psutil.Process) -> int | None:
 
 
 def free_port(preferred: int) -> int:
-    """The first port from `preferred` on that nobody listens on."""
+    """The first free port, from `preferred` upwards."""
     for port in range(preferred, preferred + 100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -129,7 +134,7 @@ def free_port(preferred: int) -> int:
 
 @contextlib.contextmanager
 def signals_as_exit() -> Iterator[None]:
-    """Lets a kill or a closed terminal unwind the program as Ctrl-C does, so that nothing stays behind."""
+    """Lets SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that nothing is left running."""
 
     def leave(number: int, frame: object) -> None:
         raise SystemExit(128 + number)

@@ -1,5 +1,6 @@
-"""Airflow and MLflow on this machine, as `make ui` and `make demo` serve them. Their files are under lake/."""
+"""Airflow and MLflow on this machine, as `make ui` and `make demo` serve them. Their files are in lake/."""
 
+import argparse
 import contextlib
 import fcntl
 import json
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from conf.cli import run
+from conf import cli, log
 from conf.errors import InputError
 from dags.local.processes import (
     HOST,
@@ -22,18 +23,19 @@ from dags.local.processes import (
     end,
     end_leftovers,
     free_port,
+    last_line,
     launch,
     signals_as_exit,
     wait_until,
     watch,
 )
-from dags.run_file import CONFIG, PROJECT, settings
+from dags.run_file import CONFIG, DAGS, FOLDER, settings
 
-LAKE = PROJECT / "lake"
+LAKE = FOLDER / "lake"
 HOME = LAKE / "airflow"
 LOGS = HOME / "services"
-MARKS = HOME / "services.json"  # ids and start times of what is being served
-ENDING = ["scheduler", "dag-processor", "api-server", "mlflow"]  # the API server takes the scheduler's last words
+STARTED = HOME / "services.json"  # process ids and start times of the services that run
+ENDING = ["scheduler", "dag-processor", "api-server", "mlflow"]  # the scheduler still reports to the API server
 USER = "admin"
 
 
@@ -50,7 +52,7 @@ class Served:
 
 @contextlib.contextmanager
 def serving() -> Iterator[Served]:
-    """Airflow and MLflow for as long as the block runs; raises InputError when they are being served already."""
+    """Serves Airflow and MLflow while the block runs; raises InputError when another process serves them already."""
     LOGS.mkdir(parents=True, exist_ok=True)
     services: list[Service] = []
     with (HOME / "lock").open("w") as lock, signals_as_exit():
@@ -58,15 +60,15 @@ def serving() -> Iterator[Served]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                "already being served", where=HOME, hint="end the other `make demo` or `make ui`"
+                "Airflow and MLflow run already", where=HOME, hint="end the other `make demo` or `make ui`"
             ) from None
         _end_leftovers()
         try:
             yield _start(services)
         finally:
-            print("stopping Airflow and MLflow", flush=True)
+            log.event("stopping Airflow and MLflow")
             end(sorted(services, key=lambda service: ENDING.index(service.name)))
-            MARKS.unlink(missing_ok=True)
+            STARTED.unlink(missing_ok=True)
 
 
 def _start(services: list[Service]) -> Served:
@@ -75,8 +77,8 @@ def _start(services: list[Service]) -> Served:
     airflow = [sys.executable, "-m", "airflow"]
 
     def serve(name: str, command: list[str]) -> None:
-        services.append(launch(name, command, environment, PROJECT, LOGS))
-        MARKS.write_text(json.dumps([(s.process.pid, s.process.create_time()) for s in services]))
+        services.append(launch(name, command, environment, FOLDER, LOGS))
+        STARTED.write_text(json.dumps([(s.process.pid, s.process.create_time()) for s in services]))
 
     tracking = settings().tracking.uri
     mlflow = tracking
@@ -84,9 +86,9 @@ def _start(services: list[Service]) -> Served:
         mlflow_port = free_port(5000)
         mlflow = f"http://{HOST}:{mlflow_port}"
         serve("mlflow", _mlflow_command(tracking, mlflow_port))
-    print("preparing Airflow's database", flush=True)
+    log.event("preparing Airflow's database")
     _migrate([*airflow, "db", "migrate"], environment)
-    print("starting Airflow and MLflow", flush=True)
+    log.event("starting Airflow and MLflow")
     serve("api-server", [*airflow, "api-server"])
     serve("scheduler", [*airflow, "scheduler", "--skip-serve-logs"])
     serve("dag-processor", [*airflow, "dag-processor"])
@@ -98,17 +100,17 @@ def _start(services: list[Service]) -> Served:
 
 
 def _environment(port: int) -> dict[str, str]:
-    """This process's environment and Airflow's settings for one small machine, without anybody else's."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    return own | {
+    """The environment of the services: that of this process, with our settings of Airflow instead of any others."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    return inherited | {
         "SPARSETAG_CONFIG": CONFIG,
         "AIRFLOW_HOME": str(HOME),
-        # five processes write to it: wait for one another longer than the 5 s by default
+        # five processes write to it: let them wait for each other longer than the default of 5 s
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db?timeout=60",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "3",  # a day's widest place: ranker, tagger and users
+        "AIRFLOW__CORE__PARALLELISM": "3",  # the most tasks of a day that can run at once: ranker, tagger and users
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__API__HOST": HOST,
@@ -117,7 +119,7 @@ def _environment(port: int) -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__SECRET_KEY": _secret("api_secret"),
         "AIRFLOW__API_AUTH__JWT_SECRET": _secret("jwt_secret"),
-        # a task starts and ends as soon as it can: waits of up to 5 s by default, which add up
+        # shorter than the defaults of up to 5 s, which add up over the tasks of a day
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
@@ -128,7 +130,7 @@ def _environment(port: int) -> dict[str, str]:
 
 
 def _secret(name: str) -> str:
-    """A secret of this lake, made once and readable by its owner only."""
+    """A secret of this lake, created once and readable by its owner only."""
     path = HOME / name
     if not path.exists():
         path.touch(mode=0o600)
@@ -146,13 +148,17 @@ def _mlflow_command(tracking: str, port: int) -> list[str]:
 
 
 def _migrate(command: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise InputError(f"Airflow's database is not usable\n{done.stderr[-2000:]}\n", where=HOME, hint="make clean")
+    migration = LOGS / "migration.log"
+    with migration.open("wb") as out:
+        process = subprocess.run(command, env=environment, cwd=FOLDER, stdout=out, stderr=subprocess.STDOUT)
+    if process.returncode != 0:
+        raise InputError(
+            f"Airflow's database is not usable: {last_line(migration)}", where=migration, hint="make clean"
+        )
 
 
 def _get(url: str) -> bytes | None:
-    """The body of a page, or None while nobody answers."""
+    """The body of a page, or None if there is no answer."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return bytes(answer.read())
@@ -168,13 +174,15 @@ def _airflow_is_healthy(address: str) -> bool:
 
 
 def _end_leftovers() -> None:
-    if MARKS.exists():
-        print("ending the services of an earlier run that was killed", flush=True)
-        end_leftovers([(pid, started) for pid, started in json.loads(MARKS.read_text())])
-        MARKS.unlink()
+    if STARTED.exists():
+        log.event("ending the services of an earlier run that was killed")
+        end_leftovers([(pid, started) for pid, started in json.loads(STARTED.read_text())])
+        STARTED.unlink()
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Serve Airflow and MLflow over existing results.").parse_args()
+    log.configure(settings().log.format)
     try:
         with serving() as served:
             print(f"{served}\nCtrl-C ends both.", flush=True)
@@ -186,4 +194,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)

@@ -70,8 +70,20 @@ def test_policy(dags, dag_id):
     assert {task.task_type for task in dag.tasks} == {"JobOperator"}
 
 
-def test_days_wait_for_the_day_before(dags):
-    assert all(task.depends_on_past for task in dags["daily"].tasks)
+def test_a_failed_day_does_not_keep_the_next_one_from_starting(dags, database, tmp_path, monkeypatch, capfd):
+    """Both days are refused by their own job, since the lake is empty: so both were started."""
+    assert not any(task.depends_on_past for task in dags["daily"].tasks)  # else the second run below never ends
+    monkeypatch.setenv("SPARSETAG_LAKE__ROOT", str(tmp_path))
+
+    for day in (3, 4):
+        run = dags["daily"].test(logical_date=datetime(2026, 1, day, tzinfo=UTC))
+        tasks = {task.task_id: task for task in run.get_task_instances()}
+        assert run.state == "failed"
+        assert (tasks["build_samples"].state, tasks["build_samples"].try_number) == ("failed", 1)
+        assert {task.state for name, task in tasks.items() if name != "build_samples"} == {"upstream_failed"}
+        printed = "".join(capfd.readouterr())
+        assert f"--from 2026-01-01 --to 2026-01-0{day - 1}" in printed  # the hint: the days to build first
+    assert list(tmp_path.iterdir()) == []
 
 
 def first_run(schedule, catchup):
@@ -106,7 +118,7 @@ def test_a_run_triggered_after_the_last_day_has_tasks(dags):
 
 def test_parsing_is_quick_and_imports_nothing_heavy():
     script = (
-        "import sys, time, dags.daily, dags.generate_masks, dags.compare_models; heavy = "
+        "import sys, time, dags.daily, dags.generate_masks, dags.compare_models, dags.compare_taggers; heavy = "
         "['pyspark', 'torch', 'mlflow', 'petastorm', 'pyarrow', 'pandas', 'etl', 'trainer', 'tagging']; "
         "print(time.process_time() < 10, [m for m in heavy if m in sys.modules])"  # some 2 s; Airflow gives up at 30
     )
@@ -238,8 +250,8 @@ def test_a_comparison_really_reaches_its_job_which_refuses_days_that_chose_the_m
 
     (task,) = run.get_task_instances()
     assert (task.state, task.try_number) == ("failed", 1)
-    printed = capfd.readouterr()
-    assert "refused: --from: the masks of sparse_weight are chosen on days up to" in printed.out + printed.err
+    printed = "".join(capfd.readouterr())
+    assert "AirflowFailException: --from: the masks of sparse_weight are chosen on days up to" in printed
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,11 +20,33 @@ def test_what_is_typed_reaches_the_job_as_one_word_and_no_shell(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_refusal_fails_for_good_and_shows_the_jobs_own_line():
+def test_a_refusal_fails_for_good_and_shows_the_jobs_own_error_on_one_line():
     from airflow.sdk.exceptions import AirflowFailException
 
-    with pytest.raises(AirflowFailException, match=r'^\["2", "--day", "2026-01-01"\]$'):
-        job("2", "--day", "2026-01-01").execute({})
+    from dags.job import JobOperator
+
+    refused = JobOperator(task_id="job", module="trainer.generate_masks", arguments=["--config", "none.toml"])
+    with pytest.raises(AirflowFailException, match=r"^none\.toml: this file does not exist; give --config [^\n]+$"):
+        refused.execute({})
+
+
+def test_a_wrong_command_line_is_a_refusal_with_the_last_line_of_its_usage():
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from dags.job import JobOperator
+
+    refused = JobOperator(task_id="job", module="trainer.generate_masks", arguments=["--confg", "conf/demo.toml"])
+    with pytest.raises(AirflowFailException, match=r"^generate_masks\.py: error: .*--config"):
+        refused.execute({})
+
+
+def test_a_job_logs_json_whatever_the_environment_says(monkeypatch):
+    from dags.job import JobOperator
+
+    monkeypatch.setenv("SPARSETAG_LOG__FORMAT", "text")
+    monkeypatch.setenv("SPARSETAG_TEST_EVENT", "1")
+    last_line = JobOperator(task_id="job", module="tests.dags.echo", arguments=["0", "x"]).execute({})
+    assert json.loads(last_line) | {"time": ""} == {"time": "", "level": "info", "event": "arguments", "n": 2}
 
 
 def test_any_other_failure_may_be_tried_again():

@@ -174,5 +174,5 @@ def test_the_command_refuses_with_one_line_and_exit_code_2(
         cli.run(job.main)
     assert stopped.value.code == 2
     error = capsys.readouterr().err
-    assert error.startswith("refused: ")
+    assert error.startswith("error: ")
     assert error.count("\n") == 1

@@ -178,7 +178,7 @@ def refused(*arguments: str, match: str) -> None:
     done = job("trainer.train_day", *arguments)
     *events, last = done.stderr.strip().splitlines()
     assert done.returncode == 2, done.stderr
-    assert last.startswith("refused: ") and match in last, done.stderr
+    assert last.startswith("error: ") and match in last, done.stderr
     assert all("published" in line for line in events), done.stderr  # of the days before
 
 

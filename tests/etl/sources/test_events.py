@@ -214,8 +214,8 @@ def test_malformed_rows_are_quarantined_as_they_were_read(spark, tmp_path):
     ("change", "message"),
     [
         ({"match": "impression_id"}, "map lacks impression_id"),
-        ({"implied_clicks": True}, "exactly one of the two"),
-        ({"leak": True}, "'bought' would leak 'event', which tells of conversions"),
+        ({"implied_clicks": True}, "not both or none"),
+        ({"leak": True}, "'bought' would leak 'event', which reveals conversions"),
         ({"columns": []}, "header = false needs columns"),
     ],
 )

@@ -209,5 +209,5 @@ def test_an_audience_of_an_unknown_task_is_refused(tmp_path: Path) -> None:
 
 def test_a_threshold_that_is_no_probability_is_refused_when_the_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARSETAG_TAGGING__AUDIENCE", '{"interest": 30}')
-    with pytest.raises(InputError, match="audience of 'interest' is no probability; choose one between 0 and 1"):
+    with pytest.raises(InputError, match="audience of 'interest' must be a probability between 0 and 1"):
         load_settings(DEMO)

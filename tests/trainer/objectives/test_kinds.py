@@ -123,7 +123,7 @@ def test_a_task_named_like_an_attribute_of_modules_is_refused(settings, sharing,
 
 
 @pytest.mark.parametrize(
-    ("kinds", "message"), [('["like", "like"]', "names one twice"), ('["cvr"]', "'cvr' has a meaning")]
+    ("kinds", "message"), [('["like", "like"]', "lists an action twice"), ('["cvr"]', "'cvr' is the name of another")]
 )
 def test_kinds_are_distinct_and_named_unlike_the_other_tasks(monkeypatch, kinds, message):
     monkeypatch.setenv("SPARSETAG_LABELS__KINDS", kinds)
