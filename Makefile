@@ -4,6 +4,7 @@ PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python
 PY := .venv/bin/python
 STAMP := .venv/.installed
 BENCH_STAMP := .venv/.bench-installed
+DOCS_STAMP := .venv/.docs-installed
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -16,7 +17,7 @@ define PIP_PROGRESS
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint bench clean distclean
+.PHONY: help install demo ui test lint bench docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,9 +64,17 @@ $(BENCH_STAMP): $(STAMP)
 	@$(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@touch $@
 
+docs: $(DOCS_STAMP) ## these documents as a site: open site/index.html
+	@$(PY) -m docs.generate build/docs
+	@.venv/bin/zensical build --clean --strict
+
+$(DOCS_STAMP): $(STAMP)
+	@$(PY) -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
+
 clean: ## remove lake/: all that the demo and your runs made
 	rm -rf lake
 
 distclean: clean ## remove .venv and all caches too
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build site *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

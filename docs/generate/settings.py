@@ -1,0 +1,153 @@
+"""Pages of all settings, from the pydantic models by way of their JSON schema."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from conf.settings.model_file import Model
+from conf.settings.run_file import Settings
+
+Schema = dict[str, Any]
+_BOUNDS = {
+    "minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}",
+    "minItems": "at least {} of them", "pattern": "`{}`",
+}  # fmt: skip
+_OVERRIDE = "SPARSETAG_<SECTION>__<KEY>"
+
+
+def run_file() -> str:
+    """Every section of a run file."""
+    schema = TypeAdapter(Settings).json_schema()
+    intro = (
+        "A run file (`conf/demo.toml`, `conf/kuairand.toml`, `conf/shop.toml`) says what a run does: its data, its lake,"
+        f" its models. It is complete; nothing is inherited. The environment overrides a key as `{_OVERRIDE}`, for"
+        " example `SPARSETAG_SOURCE__PATH`. An unknown key is refused."
+    )
+    return _page("Run file", intro, schema)
+
+
+def model_file() -> str:
+    """Every section of a model file."""
+    schema = TypeAdapter(Model).json_schema()
+    intro = (
+        "A model file (`conf/models/<name>.toml`) makes one choice on every axis of a model. Its name is the name of the"
+        " model's runs. [Choose a model](../how-to/choose-a-model.md) lists the files that are there."
+    )
+    return _page("Model file", intro, schema)
+
+
+def keys(schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
+    """(section.key, its schema, whether it is required) of all keys that hold a value."""
+    for title, of_section in _sections(schema, schema.get("$defs", {}), ""):
+        for key, of_key, required in _values(of_section, schema.get("$defs", {})):
+            yield f"{title}.{key}", of_key, required
+
+
+def _page(title: str, intro: str, schema: Schema) -> str:
+    parts = [f"# {title}", intro, "Generated from the code that reads the file."]
+    definitions = schema.get("$defs", {})
+    for heading, section in _sections(schema, definitions, ""):
+        parts.append(f"## {heading}")
+        if about := section.get("description"):
+            parts.append(_sentence(about.split("\n\n")[0]))
+        if rows := list(_values(section, definitions)):
+            lines = ["| key | meaning | type | default | bounds |", "|---|---|---|---|---|"]
+            lines += [_row(key, of_key, required, definitions) for key, of_key, required in rows]
+            parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections(schema: Schema, definitions: Schema, name: str) -> Iterator[tuple[str, Schema]]:
+    """Heading and schema of a table of the file, then of the tables in it; of a union, each alternative."""
+    alternatives = schema.get("oneOf") or [s for s in schema.get("anyOf", []) if _tables_of(s, definitions)]
+    if alternatives:
+        for alternative in alternatives:
+            yield from _sections(_resolved(alternative, definitions), definitions, name)
+        return
+    if "properties" not in schema:
+        return
+    choices = [f'{k} = "{p["const"]}"' for k, p in schema["properties"].items() if "const" in p]
+    yield " ".join([f"[{name}]" if name and not name.startswith("[") else name or "Top level", *choices]), schema
+    for key, inner in schema["properties"].items():
+        inner_name = f"{name}.{key}" if name and not name.startswith("[[") else key
+        resolved = _resolved(inner, definitions)
+        if resolved.get("type") == "array" and "properties" in _resolved(resolved["items"], definitions):
+            yield from _sections(_resolved(resolved["items"], definitions), definitions, f"[[{key}]]")
+        elif isinstance(extra := resolved.get("additionalProperties"), dict) and _tables_of(extra, definitions):
+            yield from _sections(_resolved(extra, definitions), definitions, f"{inner_name}.<name>")
+        elif _tables_of(resolved, definitions):
+            yield from _sections(resolved, definitions, inner_name)
+
+
+def _resolved(schema: Schema, definitions: Schema) -> Schema:
+    """References replaced by what they stand for; what is said beside a reference goes first."""
+    while "$ref" in schema:
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        schema = definitions[schema["$ref"].split("/")[-1]] | beside
+    return schema
+
+
+def _tables_of(schema: Schema, definitions: Schema) -> bool:
+    """Whether it is a table of the file, or a choice among tables."""
+    schema = _resolved(schema, definitions)
+    options = schema.get("oneOf", []) + schema.get("anyOf", [])
+    return "properties" in schema or any(_tables_of(option, definitions) for option in options)
+
+
+def _values(section: Schema, definitions: Schema) -> Iterator[tuple[str, Schema, bool]]:
+    """The keys of a table that hold a value; what tells alternatives apart stands in the heading."""
+    for key, schema in section.get("properties", {}).items():
+        of_key = _resolved(schema, definitions)
+        extra = of_key.get("additionalProperties")
+        of_tables = isinstance(extra, dict) and _tables_of(extra, definitions)
+        items = of_key.get("type") == "array" and "properties" in _resolved(of_key["items"], definitions)
+        if not (_tables_of(of_key, definitions) or of_tables or items or "const" in of_key):
+            yield key, of_key, key in section.get("required", [])
+
+
+def _row(key: str, schema: Schema, required: bool, definitions: Schema) -> str:
+    default = "required" if required else _toml(schema.get("default"))
+    cells = [f"`{key}`", _sentence(schema.get("description", "")), _type(schema, definitions), default, _bounds(schema)]
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _type(schema: Schema, definitions: Schema) -> str:
+    schema = _resolved(schema, definitions)
+    if "enum" in schema:
+        return ", ".join(f'`"{value}"`' for value in schema["enum"])
+    if options := schema.get("anyOf"):
+        return " or ".join(_type(option, definitions) for option in options if option.get("type") != "null")
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}), definitions)}"
+    if schema.get("type") == "object":
+        return f"table of {_type(schema.get('additionalProperties', {}), definitions)}"
+    if schema.get("format") in ("date", "path"):
+        return {"date": "day", "path": "path"}[schema["format"]]
+    return {"number": "number", "integer": "integer", "boolean": "true or false"}.get(schema.get("type", ""), "text")
+
+
+def _bounds(schema: Schema) -> str:
+    options = [schema, *schema.get("anyOf", [])]
+    return ", ".join(
+        text.format(f"{option[key]:g}" if isinstance(option[key], float) else option[key])
+        for option in options
+        for key, text in _BOUNDS.items()
+        if key in option
+    )
+
+
+def _toml(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, str):
+        return f'`"{value}"`'
+    return f"`{re.sub(r'{}', 'empty', str(value))}`" if value != {} else "empty"
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.replace("<", "&lt;").split())
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) or not text else ".")
