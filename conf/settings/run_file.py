@@ -40,9 +40,9 @@ class Tracking(Section):
 class Attribution(Section):
     """How long after the impression a step still counts as its consequence. Hours."""
 
-    click_hours: float = Field(24.0, gt=0)
-    action_hours: float = Field(24.0, gt=0)
-    conversion_hours: float = Field(24.0, gt=0)
+    click_hours: float = Field(24.0, gt=0, description="hours from the impression to its click")
+    action_hours: float = Field(24.0, gt=0, description="hours from the impression to an action")
+    conversion_hours: float = Field(24.0, gt=0, description="hours from the impression to its conversion")
 
 
 class Labels(Section):
@@ -69,9 +69,11 @@ class Labels(Section):
 class Feature(Section):
     """A column that becomes model input. Ids: 0 padding, 1 unseen or missing (trained), 2.. values."""
 
-    name: Name
+    name: Name = Field(description="name of the feature; its columns in samples are f_<name>")
     table: Literal["impressions", "users", "items"] = Field(description="raw table that holds the column")
-    kind: Literal["categorical", "multi", "numeric"] = "categorical"
+    kind: Literal["categorical", "multi", "numeric"] = Field(
+        "categorical", description="categorical: one value; multi: a list of values; numeric: a number, in buckets"
+    )
     column: str | None = Field(None, description="column of the raw table; the feature's name by default")
     length: int = Field(1, ge=1, description="multi only: values kept per row, the rest is cut")
     boundaries: list[float] = Field(default_factory=list, description="numeric only: ascending bucket boundaries")

@@ -22,21 +22,21 @@ class Simulated(Section):
 
     kind: Literal["simulated"]
     world: Literal["video", "shop"] = Field(description="video: LT4REC's rates; shop: ESM2's rates")
-    users: int = Field(3000, ge=10)
-    items: int = Field(600, ge=10)
-    tags: int = Field(24, ge=2)
+    users: int = Field(3000, ge=10, description="users in the world")
+    items: int = Field(600, ge=10, description="items in the world")
+    tags: int = Field(24, ge=2, description="tags in the world; an item has one to three")
     impressions: int = Field(20000, ge=100, description="impressions a day")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="seed of the world; equal seeds give equal logs")
 
 
 class EventTable(Section):
     """One step of the chain in somebody's event log, mapped by column names."""
 
     path: str = Field(description="file, folder or glob; `{day}` in it stands for the partition's day")
-    format: Literal["csv", "parquet"] = "csv"
+    format: Literal["csv", "parquet"] = Field("csv", description="format of the files")
     header: bool = Field(True, description="CSV only: the first line names the columns")
     columns: list[str] = Field(default_factory=list, description="column names of a CSV without header, in order")
-    separator: str = ","
+    separator: str = Field(",", description="CSV only: what separates the columns")
     map: dict[str, str] = Field(description="our column -> theirs, e.g. {user_id = 'visitorid', ts = 'timestamp'}")
     where: dict[str, list[str]] = Field(
         default_factory=dict,
@@ -52,7 +52,7 @@ class Events(Section):
 
     kind: Literal["events"]
     time: Literal["seconds", "milliseconds", "timestamp"] = Field(description="what a `ts` column holds")
-    timezone: str = "UTC"
+    timezone: str = Field("UTC", description="where a day begins; also the zone of timestamps that name none")
     match: Literal["impression_id", "user_item_time"] = Field(
         "impression_id", description="how a step finds its impression: by id, or the latest of the same user and item"
     )

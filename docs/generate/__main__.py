@@ -1,9 +1,10 @@
 """The pages of the site: those of docs/, those made from the code, and the source that they name.
 
-    python -m docs.generate build/docs
+python -m docs.generate build/docs
 """
 
 import posixpath
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,12 +13,14 @@ from pathlib import Path
 from docs.generate import commands, refusals, settings, source, tables
 
 DOCS = Path("docs")
-GENERATED: dict[str, Callable[[], str]] = {
-    "reference/run-file.md": settings.run_file,
-    "reference/model-file.md": settings.model_file,
-    "reference/tables.md": tables.page,
-    "reference/commands.md": commands.page,
-    "operations/refusals.md": refusals.page,
+# what stands in a page as <!-- generate: NAME -->
+PARTS: dict[str, Callable[[], str]] = {
+    "settings of a run file": settings.run_file,
+    "settings of a model file": settings.model_file,
+    "raw tables": tables.raw,
+    "published tables": tables.results,
+    "command lines": commands.page,
+    "refusals": refusals.page,
 }
 
 
@@ -32,11 +35,14 @@ def main(target: Path) -> None:
 
 def pages() -> dict[str, str]:
     """Every page of the site: where it lies, and its Markdown with links to the code that it names."""
-    written = {str(path.relative_to(DOCS)): path.read_text() for path in sorted(DOCS.rglob("*.md"))}
-    written |= {uri: make() for uri, make in GENERATED.items()}
+    written = {str(path.relative_to(DOCS)): _filled(path.read_text()) for path in sorted(DOCS.rglob("*.md"))}
     named = {name.path for text in written.values() for name in source.names_in(text)}
     sources = {source.page_of(path): source.page(path) for path in sorted(named) if Path(path).is_file()}
     return {uri: _with_links(uri, text) for uri, text in written.items()} | sources
+
+
+def _filled(text: str) -> str:
+    return re.sub(r"<!-- generate: (.*) -->", lambda found: PARTS[found[1]](), text)
 
 
 def _with_links(uri: str, text: str) -> str:

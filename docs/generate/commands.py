@@ -23,17 +23,12 @@ def parser_of(module: str) -> argparse.ArgumentParser:
 
 
 def page() -> str:
-    parts = [
-        "# Command lines",
-        "Every job starts in two ways: `sparsetag build-samples` and `python -m etl.build_samples` are the same. A job exits"
-        " with 0 when its work is published (or was before), with 2 when it refuses its input, and with another code when"
-        " it failed. What each one prints for `--help`:",
-    ]
+    parts = []
     for module, title in JOBS.items():
         parser = parser_of(module)
         parser.formatter_class = _wide
         parts += [f"## {title}", f"`{module.replace('.', '/')}.py`", f"```text\n{parser.format_help().strip()}\n```"]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def _wide(prog: str) -> argparse.HelpFormatter:

@@ -7,20 +7,6 @@ from pathlib import Path
 
 PACKAGES = {"conf": "Run files, model files and command lines", "etl": "Samples and users", "trainer": "Training"}
 PACKAGES |= {"tagging": "Tags", "dags": "DAGs and the demo"}
-_INTRO = """# Refusals
-
-A job that is given something it cannot use stops **before it publishes anything**: exit code 2, one line on stderr,
-
-```text
-refused: <where>: <what is wrong>; <what to do>
-```
-
-The DAGs fail such a task at once and do not retry it. Everything else that goes wrong is an error with a traceback and
-another exit code, and is retried.
-
-Some refusals can be overridden for one run: see [Override a refusal](../how-to/override-a-refusal.md). The list below is
-made from the code; … stands for a name, a number or a place. Settings that do not fit together have their own list in the
-last section."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +21,7 @@ class Refusal:
 
 def page() -> str:
     found = list(refusals())
-    parts = [_INTRO]
+    parts = []
     for package, title in PACKAGES.items():
         of_package = [refusal for refusal in found if refusal.path.startswith(f"{package}/")]
         lines = ["| what is wrong | what to do | raised by |", "|---|---|---|"]
@@ -44,7 +30,7 @@ def page() -> str:
     lines = ["| what is wrong | checked by |", "|---|---|"]
     lines += [f"| {_cell(r.what)} | `{r.path}::{r.function}` |" for r in settings_that_do_not_fit()]
     parts += ["## Settings that do not fit together", "\n".join(lines)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def refusals() -> Iterator[Refusal]:

@@ -14,28 +14,16 @@ _BOUNDS = {
     "minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}",
     "minItems": "at least {} of them", "pattern": "`{}`",
 }  # fmt: skip
-_OVERRIDE = "SPARSETAG_<SECTION>__<KEY>"
 
 
 def run_file() -> str:
     """Every section of a run file."""
-    schema = TypeAdapter(Settings).json_schema()
-    intro = (
-        "A run file (`conf/demo.toml`, `conf/kuairand.toml`, `conf/shop.toml`) says what a run does: its data, its lake,"
-        f" its models. It is complete; nothing is inherited. The environment overrides a key as `{_OVERRIDE}`, for"
-        " example `SPARSETAG_SOURCE__PATH`. An unknown key is refused."
-    )
-    return _page("Run file", intro, schema)
+    return _page(TypeAdapter(Settings).json_schema())
 
 
 def model_file() -> str:
     """Every section of a model file."""
-    schema = TypeAdapter(Model).json_schema()
-    intro = (
-        "A model file (`conf/models/<name>.toml`) makes one choice on every axis of a model. Its name is the name of the"
-        " model's runs. [Choose a model](../how-to/choose-a-model.md) lists the files that are there."
-    )
-    return _page("Model file", intro, schema)
+    return _page(TypeAdapter(Model).json_schema())
 
 
 def keys(schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
@@ -45,9 +33,8 @@ def keys(schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
             yield f"{title}.{key}", of_key, required
 
 
-def _page(title: str, intro: str, schema: Schema) -> str:
-    parts = [f"# {title}", intro, "Generated from the code that reads the file."]
-    definitions = schema.get("$defs", {})
+def _page(schema: Schema) -> str:
+    parts, definitions = [], schema.get("$defs", {})
     for heading, section in _sections(schema, definitions, ""):
         parts.append(f"## {heading}")
         if about := section.get("description"):
@@ -56,7 +43,7 @@ def _page(title: str, intro: str, schema: Schema) -> str:
             lines = ["| key | meaning | type | default | bounds |", "|---|---|---|---|---|"]
             lines += [_row(key, of_key, required, definitions) for key, of_key, required in rows]
             parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def _sections(schema: Schema, definitions: Schema, name: str) -> Iterator[tuple[str, Schema]]:
@@ -69,16 +56,30 @@ def _sections(schema: Schema, definitions: Schema, name: str) -> Iterator[tuple[
     if "properties" not in schema:
         return
     choices = [f'{k} = "{p["const"]}"' for k, p in schema["properties"].items() if "const" in p]
-    yield " ".join([f"[{name}]" if name and not name.startswith("[") else name or "Top level", *choices]), schema
-    for key, inner in schema["properties"].items():
-        inner_name = f"{name}.{key}" if name and not name.startswith("[[") else key
+    title = (
+        name if name.startswith("[[") else ", ".join(f"[{part}]" for part in name.split(", ")) if name else "Top level"
+    )
+    yield " ".join([title, *choices]), schema
+    for names, inner in _alike(schema["properties"]):
+        titles = ", ".join(f"{name}.{key}" if name and not name.startswith("[[") else key for key in names)
         resolved = _resolved(inner, definitions)
         if resolved.get("type") == "array" and "properties" in _resolved(resolved["items"], definitions):
-            yield from _sections(_resolved(resolved["items"], definitions), definitions, f"[[{key}]]")
+            yield from _sections(_resolved(resolved["items"], definitions), definitions, f"[[{names[0]}]]")
         elif isinstance(extra := resolved.get("additionalProperties"), dict) and _tables_of(extra, definitions):
-            yield from _sections(_resolved(extra, definitions), definitions, f"{inner_name}.<name>")
+            yield from _sections(_resolved(extra, definitions), definitions, f"{titles}.<name>")
         elif _tables_of(resolved, definitions):
-            yield from _sections(resolved, definitions, inner_name)
+            yield from _sections(resolved, definitions, titles)
+
+
+def _alike(properties: Schema) -> Iterator[tuple[list[str], Schema]]:
+    """Keys that hold the same kind of table, together."""
+    groups: dict[str, list[str]] = {}
+    for key, schema in properties.items():
+        options = [schema, *schema.get("anyOf", [])]
+        kind = next((option["$ref"] for option in options if "$ref" in option), key)
+        groups.setdefault(kind, []).append(key)
+    for keys_of_kind in groups.values():
+        yield keys_of_kind, properties[keys_of_kind[0]]
 
 
 def _resolved(schema: Schema, definitions: Schema) -> Schema:

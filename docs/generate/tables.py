@@ -46,10 +46,11 @@ MEANINGS = {
     "kept": "users who have it on both days",
     "score_shift": "mean change of the score over the users who kept it",
     "known_features": "how many user features are known; 0: the tags are those of an unknown user",
+    "interest": "the user's best tags by interest, best first",
+    "intention": "the user's best tags by intention, best first",
     "reason": "why the row was refused",
     "row": "the row as it came",
 }
-_TASK = "of this task: a list of (tag, score), best first"
 
 
 def meaning(column: str) -> str:
@@ -74,33 +75,27 @@ def published() -> dict[str, tuple[str, Mapping[str, str]]]:
         "predictions/<family>/<run>/dt=D": ("Next-day predictions of a model.", contract.PREDICTIONS),
         "user_tags/dt=D/task=T": ("The best tags of each user.", contract.USER_TAGS),
         "audience/dt=D/task=T": ("Everybody who reaches a tag's threshold.", contract.AUDIENCE),
+        "profiles/dt=D": (
+            "A row a user, for every user of `users/dt=D`: a column for each task of the tagger.",
+            {"user_id": "string", "known_features": "int"}
+            | dict.fromkeys(("interest", "intention"), "array<struct<tag:string,score:float>>"),
+        ),
         "profile_diff/dt=D": ("What changed since the day before.", contract.PROFILE_DIFF),
     }
 
 
-def page() -> str:
-    parts = [
-        "# Tables",
-        "Tables lie under the `[lake] root` of a run file, as Parquet files beside a `_MANIFEST.json`. Types are those of"
-        " Spark SQL. Columns of samples and users depend on the run file; those of `conf/demo.toml` are shown.",
-        "# What you bring",
-        "A [source](../how-to/your-data.md) maps your logs onto these tables.",
-    ]
-    for name, columns in contract.RAW.items():
-        parts += [f"## {name}", f"{RAW[name].capitalize()}.", _table(columns)]
-    parts.append("# What is published")
+def raw() -> str:
+    """The tables that a source gives."""
+    parts = [f"### {name}\n\n{RAW[name].capitalize()}.\n\n{_table(columns)}" for name, columns in contract.RAW.items()]
+    return "\n\n".join(parts)
+
+
+def results() -> str:
+    """The tables that the jobs publish."""
+    parts = []
     for place, (about, columns) in published().items():
-        parts += [f"## {place.replace('<', '&lt;')}", about, _table(columns)]
-    parts += [
-        "## profiles/dt=D",
-        "A row a user: every user of `users/dt=D`, and a column for each task of the tagger.",
-        _table({"user_id": "string", "known_features": "int"})
-        + f"\n| `interest`, `intention` | array of struct | the tags {_TASK} |",
-        "# Files that are no tables",
-        "`masks/<family>/<version>/masks.pt` holds a 0/1 tensor for each task and layer; `models/<family>/<run>/dt=D` the"
-        " weights and the optimiser's state, or trees; `comparisons/<name>` the table as Markdown and JSON.",
-    ]
-    return "\n\n".join(parts) + "\n"
+        parts.append(f"### {place.replace('<', '&lt;')}\n\n{about}\n\n{_table(columns)}")
+    return "\n\n".join(parts)
 
 
 def _table(columns: Mapping[str, str]) -> str:
