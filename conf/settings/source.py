@@ -9,38 +9,44 @@ from conf.settings.base import Section
 
 
 class KuaiRand(Section):
-    """The official wide CSVs of KuaiRand-Pure."""
+    """The official CSV files of KuaiRand-Pure."""
 
-    kind: Literal["kuairand"]
+    kind: Literal["kuairand"] = Field(description="kuairand: the official CSV files of KuaiRand-Pure")
     path: Path = Field(description="folder of the official CSV files")
-    timezone: str = Field("Asia/Shanghai", description="time zone in which `date` and `hourmin` are written")
-    early_hours: float = Field(3.0, ge=0, description="hours by which `time_ms` may precede the day named by `date`")
+    timezone: str = Field("Asia/Shanghai", description="IANA time zone of the columns `date` and `hourmin`")
+    early_hours: float = Field(
+        3.0, ge=0, description="hours by which `time_ms` may precede the day of `date`; earlier rows are quarantined"
+    )
 
 
 class Simulated(Section):
-    """A world with known probabilities."""
+    """A simulated world with known probabilities."""
 
-    kind: Literal["simulated"]
-    world: Literal["video", "shop"] = Field(description="video: LT4REC's rates; shop: ESM2's rates")
-    users: int = Field(3000, ge=10, description="users in the world")
-    items: int = Field(600, ge=10, description="items in the world")
-    tags: int = Field(24, ge=2, description="tags in the world; an item has one to three")
-    impressions: int = Field(20000, ge=100, description="impressions a day")
-    seed: int = Field(0, ge=0, description="seed of the world; equal seeds give equal logs")
+    kind: Literal["simulated"] = Field(description="simulated: a world with known probabilities")
+    world: Literal["video", "shop"] = Field(description="rates of the world: video as in LT4REC, shop as in ESM2")
+    users: int = Field(3000, ge=10, description="number of users")
+    items: int = Field(600, ge=10, description="number of items")
+    tags: int = Field(24, ge=2, description="number of tags")
+    impressions: int = Field(20000, ge=100, description="number of impressions per day")
+    seed: int = Field(0, ge=0, description="seed of the world")
 
 
 class EventTable(Section):
-    """One step of the chain in somebody's event log, mapped by column names."""
+    """One raw table, read from files by column names."""
 
-    path: str = Field(description="file, folder or glob; `{day}` in it stands for the partition's day")
+    path: str = Field(description="file, folder or glob; `{day}` in it stands for a day, YYYY-MM-DD")
     format: Literal["csv", "parquet"] = Field("csv", description="format of the files")
-    header: bool = Field(True, description="CSV only: the first line names the columns")
-    columns: list[str] = Field(default_factory=list, description="column names of a CSV without header, in order")
-    separator: str = Field(",", description="CSV only: what separates the columns")
-    map: dict[str, str] = Field(description="our column -> theirs, e.g. {user_id = 'visitorid', ts = 'timestamp'}")
+    header: bool = Field(True, description="CSV only: whether the first line names the columns")
+    columns: list[str] = Field(
+        default_factory=list, description="CSV without header only: names of the columns, in order"
+    )
+    separator: str = Field(",", description="CSV only: character between two columns")
+    map: dict[str, str] = Field(
+        description="our column -> column of the files, e.g. {user_id = 'visitorid', ts = 'timestamp'}"
+    )
     where: dict[str, list[str]] = Field(
         default_factory=dict,
-        description="rows kept: their column -> accepted values, e.g. {event = ['view']}; empty keeps all",
+        description="column of the files -> values whose rows are kept, e.g. {event = ['view']}; empty: all rows",
     )
 
 
@@ -48,42 +54,45 @@ _OTHER_TABLES = ("clicks", "actions", "conversions", "users", "items")
 
 
 class Events(Section):
-    """Any CSV or Parquet event log, mapped by conf alone. See docs/your-data.md for worked examples."""
+    """Any CSV or Parquet event log, mapped by settings alone. docs/your-data.md has worked examples."""
 
-    kind: Literal["events"]
-    time: Literal["seconds", "milliseconds", "timestamp"] = Field(description="what a `ts` column holds")
-    timezone: str = Field("UTC", description="where a day begins; also the zone of timestamps that name none")
-    match: Literal["impression_id", "user_item_time"] = Field(
-        "impression_id", description="how a step finds its impression: by id, or the latest of the same user and item"
+    kind: Literal["events"] = Field(description="events: an event log of your own, mapped by settings alone")
+    time: Literal["seconds", "milliseconds", "timestamp"] = Field(
+        description="unit of the `ts` columns: seconds or milliseconds since 1970, or timestamps"
     )
-    impressions: EventTable
-    clicks: EventTable | None = None
-    actions: EventTable | None = None
-    conversions: EventTable | None = None
-    users: EventTable | None = None
-    items: EventTable | None = None
+    timezone: str = Field("UTC", description="IANA time zone that cuts the log into days")
+    match: Literal["impression_id", "user_item_time"] = Field(
+        "impression_id",
+        description="how an event finds its impression: by id, or as the latest one of the same user and item",
+    )
+    impressions: EventTable = Field(description="the impressions")
+    clicks: EventTable | None = Field(None, description="the clicks, unless implied_clicks is set")
+    actions: EventTable | None = Field(None, description="the actions after a click; none by default")
+    conversions: EventTable | None = Field(None, description="the conversions; none by default")
+    users: EventTable | None = Field(None, description="the features of users; none by default")
+    items: EventTable | None = Field(None, description="the features of items; none by default")
     implied_clicks: bool = Field(
-        False, description="every impression row is a click as well, e.g. a page view that stands for both"
+        False, description="whether every impression row is a click too, e.g. a page view that stands for both"
     )
 
     @model_validator(mode="after")
     def _one_source_of_clicks(self) -> "Events":
         if (self.clicks is None) == (not self.implied_clicks):
-            raise ValueError("name a [source.clicks] table or set implied_clicks = true, exactly one of the two")
+            raise ValueError("give either a [source.clicks] table or implied_clicks = true, not both or none")
         return self
 
     @model_validator(mode="after")
     def _keys_are_mapped(self) -> "Events":
         by_id, by_pair = {"impression_id"}, {"user_id", "item_id"}
-        of_step = {"ts"} | (by_id if self.match == "impression_id" else by_pair)
-        needed = {"impressions": {"ts"} | by_pair | of_step, "users": {"user_id"}, "items": {"item_id"}}
+        event_keys = {"ts"} | (by_id if self.match == "impression_id" else by_pair)
+        needed = {"impressions": {"ts"} | by_pair | event_keys, "users": {"user_id"}, "items": {"item_id"}}
         for name, table in self.tables().items():
-            if missing := sorted(needed.get(name, of_step) - set(table.map)):
+            if missing := sorted(needed.get(name, event_keys) - set(table.map)):
                 raise ValueError(f"[source.{name}] map lacks {', '.join(missing)} (match = '{self.match}')")
             if not table.header and not table.columns and table.format == "csv":
-                raise ValueError(f"[source.{name}] header = false needs columns: the names of the columns, in order")
+                raise ValueError(f"[source.{name}] header = false needs columns, the names of the columns in order")
             if name in ("users", "items") and "{day" in table.path:
-                raise ValueError(f"[source.{name}] path: a table of {name} is one for all days; take {{day}} out")
+                raise ValueError(f"[source.{name}] path: the {name} table covers all days; remove {{day}}")
         return self
 
     @model_validator(mode="after")
@@ -92,18 +101,18 @@ class Events(Section):
         feedback: dict[str, str] = {}
         for name in ("clicks", "actions", "conversions"):
             if (table := self.tables().get(name)) and table.path == self.impressions.path:
-                told_by = [*table.where, *(theirs for ours, theirs in table.map.items() if ours not in keys)]
-                feedback |= dict.fromkeys(told_by, name)
+                evidence = [*table.where, *(theirs for ours, theirs in table.map.items() if ours not in keys)]
+                feedback |= dict.fromkeys(evidence, name)
         for ours, theirs in self.impressions.map.items():
             if theirs in feedback and len(self.impressions.where.get(theirs, [])) != 1:
                 raise ValueError(
-                    f"[source.impressions] map: '{ours}' would leak '{theirs}', which tells of {feedback[theirs]};"
-                    " take it out"
+                    f"[source.impressions] map: '{ours}' would leak '{theirs}', which reveals {feedback[theirs]};"
+                    " remove it"
                 )
         return self
 
     def tables(self) -> dict[str, EventTable]:
-        """The tables that are there, in the order of the chain."""
+        """The tables that are given, in the order impressions, clicks, actions, conversions, users, items."""
         named = {name: getattr(self, name) for name in ("impressions", *_OTHER_TABLES)}
         return {name: table for name, table in named.items() if table is not None}
 
