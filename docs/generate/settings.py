@@ -1,6 +1,5 @@
 """Pages of all settings, from the pydantic models by way of their JSON schema."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,8 +34,11 @@ def keys(schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
 
 def _page(schema: Schema) -> str:
     parts, definitions = [], schema.get("$defs", {})
-    for heading, section in _sections(schema, definitions, ""):
-        parts.append(f"## {heading}")
+    # the top of a run file holds sections only and has no heading; those of model files tell them apart
+    sections = [(heading, section) for heading, section in _sections(schema, definitions, "") if heading]
+    nested = not all(heading.startswith("[") for heading, _ in sections)
+    for heading, section in sections:
+        parts.append(f"##{'#' if nested and heading.startswith('[') else ''} {heading}")
         if about := section.get("description"):
             parts.append(_sentence(about.split("\n\n")[0]))
         if rows := list(_values(section, definitions)):
@@ -56,19 +58,20 @@ def _sections(schema: Schema, definitions: Schema, name: str) -> Iterator[tuple[
     if "properties" not in schema:
         return
     choices = [f'{k} = "{p["const"]}"' for k, p in schema["properties"].items() if "const" in p]
-    title = (
-        name if name.startswith("[[") else ", ".join(f"[{part}]" for part in name.split(", ")) if name else "Top level"
-    )
-    yield " ".join([title, *choices]), schema
+    yield " ".join(filter(None, [_brackets(name), ", ".join(choices)])), schema
     for names, inner in _alike(schema["properties"]):
         titles = ", ".join(f"{name}.{key}" if name and not name.startswith("[[") else key for key in names)
         resolved = _resolved(inner, definitions)
         if resolved.get("type") == "array" and "properties" in _resolved(resolved["items"], definitions):
             yield from _sections(_resolved(resolved["items"], definitions), definitions, f"[[{names[0]}]]")
-        elif isinstance(extra := resolved.get("additionalProperties"), dict) and _tables_of(extra, definitions):
-            yield from _sections(_resolved(extra, definitions), definitions, f"{titles}.<name>")
+        elif _tables_of(_values_of(resolved), definitions):
+            yield from _sections(_resolved(_values_of(resolved), definitions), definitions, f"{titles}.<name>")
         elif _tables_of(resolved, definitions):
             yield from _sections(resolved, definitions, titles)
+
+
+def _brackets(name: str) -> str:
+    return name if not name or name.startswith("[[") else ", ".join(f"[{part}]" for part in name.split(", "))
 
 
 def _alike(properties: Schema) -> Iterator[tuple[list[str], Schema]]:
@@ -90,6 +93,12 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
     return schema
 
 
+def _values_of(schema: Schema) -> Schema:
+    """What a table with free keys holds; {} for anything else."""
+    found = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), {})
+    return found if isinstance(found, dict) else {}
+
+
 def _tables_of(schema: Schema, definitions: Schema) -> bool:
     """Whether it is a table of the file, or a choice among tables."""
     schema = _resolved(schema, definitions)
@@ -101,15 +110,15 @@ def _values(section: Schema, definitions: Schema) -> Iterator[tuple[str, Schema,
     """The keys of a table that hold a value; what tells alternatives apart stands in the heading."""
     for key, schema in section.get("properties", {}).items():
         of_key = _resolved(schema, definitions)
-        extra = of_key.get("additionalProperties")
-        of_tables = isinstance(extra, dict) and _tables_of(extra, definitions)
+        of_tables = _tables_of(_values_of(of_key), definitions)
         items = of_key.get("type") == "array" and "properties" in _resolved(of_key["items"], definitions)
         if not (_tables_of(of_key, definitions) or of_tables or items or "const" in of_key):
             yield key, of_key, key in section.get("required", [])
 
 
 def _row(key: str, schema: Schema, required: bool, definitions: Schema) -> str:
-    default = "required" if required else _toml(schema.get("default"))
+    made = {"array": [], "object": {}}.get(schema.get("type", ""))  # where a factory makes the default
+    default = "required" if required else _toml(schema.get("default", made))
     cells = [f"`{key}`", _sentence(schema.get("description", "")), _type(schema, definitions), default, _bounds(schema)]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
@@ -123,7 +132,7 @@ def _type(schema: Schema, definitions: Schema) -> str:
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}), definitions)}"
     if schema.get("type") == "object":
-        return f"table of {_type(schema.get('additionalProperties', {}), definitions)}"
+        return f"table of {_type(_values_of(schema), definitions)}"
     if schema.get("format") in ("date", "path"):
         return {"date": "day", "path": "path"}[schema["format"]]
     return {"number": "number", "integer": "integer", "boolean": "true or false"}.get(schema.get("type", ""), "text")
@@ -146,9 +155,12 @@ def _toml(value: Any) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, str):
         return f'`"{value}"`'
-    return f"`{re.sub(r'{}', 'empty', str(value))}`" if value != {} else "empty"
+    return "empty" if value in ([], {}) else f"`{value}`".replace("'", '"')
 
 
 def _sentence(text: str) -> str:
+    """With a capital, unless it starts with a name (sNET, fm:, p =), and a full stop."""
     text = " ".join(text.replace("<", "&lt;").split())
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) or not text else ".")
+    first = text.partition(" ")[0].rstrip(",;.")
+    capital = len(first) > 1 and first.isalpha() and first.islower()
+    return (text[:1].upper() + text[1:] if capital else text) + ("." if text and text[-1] not in ".?" else "")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
+from conf import upgrade
+from conf.errors import InputError
 from conf.settings.model_file import Model
 from conf.settings.run_file import Settings
 from docs.generate import __main__ as site
@@ -52,7 +54,6 @@ def test_a_key_is_shown_with_type_default_and_bounds():
 def test_every_refusal_says_what_is_wrong():
     found = list(refusals.refusals())
     assert len(found) > 50
-    assert ("etl/build_samples.py", "day {day}") not in {(refusal.path, refusal.what) for refusal in found}
     assert any(refusal.what == "there is no model '…'" for refusal in found)
 
 
@@ -66,3 +67,17 @@ def test_every_folder_that_the_architecture_names_exists():
     named = re.findall(r"`([a-z_/]+/)`", (DOCS / "ARCHITECTURE.md").read_text())
     missing = {folder for folder in named if not Path(folder).is_dir()}
     assert missing == {"_rounds/"}  # in the lake
+
+
+def test_the_upgrade_page_names_every_changed_key_and_its_examples_are_refused_and_load():
+    page = DOCS / "how-to" / "upgrade.md"
+    text = page.read_text()
+    changed = [*upgrade.RUN_KEYS, *upgrade.MODELS, *upgrade.MODELS.values(), *upgrade.MODEL_KEYS]
+    assert [key for key in changed if key not in text] == []
+    before, after, tagger_before, tagger_after = (tomllib.loads(b.text) for b in blocks(page) if b.language == "toml")
+    for declared in (before, tagger_before):
+        with pytest.raises(InputError, match=r"written for sparsetag 0\.1"):
+            upgrade.refuse_old_model_file(Path("model.toml"), declared)
+    for declared in (after, tagger_after):
+        upgrade.refuse_old_model_file(Path("model.toml"), declared)
+        TypeAdapter(Model).validate_python(declared)

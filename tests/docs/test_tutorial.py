@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PROJECT
 from tests.docs.pages import DOCS, Block, blocks
 
 
@@ -16,8 +17,9 @@ def run(block: Block, folder: Path) -> str:
     if block.title:
         (folder / block.title).write_text(block.text)
         return ""
-    bin_folder = str(Path(sys.executable).parent)  # `python` is the environment's, as when it is active
-    environment = {**os.environ, "PATH": os.pathsep.join([bin_folder, os.environ["PATH"]])}
+    # as when the environment is active: `python` is its own, and finds this checkout
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(PROJECT)}
     command = ["bash", "-euo", "pipefail", "-c"] if block.language == "sh" else [sys.executable, "-c"]
     ran = subprocess.run([*command, block.text], cwd=folder, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, f"{block.text}\n{ran.stderr[-3000:]}"
