@@ -76,5 +76,5 @@ clean: ## remove lake/: all that the demo and your runs made
 	rm -rf lake
 
 distclean: clean ## remove .venv and all caches too
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build site *.egg-info
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .cache build site *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -18,7 +18,7 @@ JOBS = {
 def parser_of(module: str) -> argparse.ArgumentParser:
     """The parser that the job itself uses."""
     parser: argparse.ArgumentParser = importlib.import_module(module).parser()
-    parser.prog = f"sparsetag {module.split('.')[-1].replace('_', '-')}"
+    parser.prog = f"sparsetag {module.split('.')[-1]}"
     return parser
 
 

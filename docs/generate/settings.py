@@ -95,7 +95,7 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
 
 def _values_of(schema: Schema) -> Schema:
     """What a table with free keys holds; {} for anything else."""
-    found = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), {})
+    found: object = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), {})
     return found if isinstance(found, dict) else {}
 
 
@@ -117,7 +117,7 @@ def _values(section: Schema, definitions: Schema) -> Iterator[tuple[str, Schema,
 
 
 def _row(key: str, schema: Schema, required: bool, definitions: Schema) -> str:
-    made = {"array": [], "object": {}}.get(schema.get("type", ""))  # where a factory makes the default
+    made: object = {"array": [], "object": {}}.get(schema.get("type", ""))  # where a factory makes the default
     default = "required" if required else _toml(schema.get("default", made))
     cells = [f"`{key}`", _sentence(schema.get("description", "")), _type(schema, definitions), default, _bounds(schema)]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
