@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DOCS = Path("docs")
-PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(DOCS.rglob("*.md"))]
+PAGES = [Path("README.md"), *sorted(DOCS.rglob("*.md"))]
 _FENCE = re.compile(r"^( *)```(\w*)(?: title=\"(.+?)\")?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 

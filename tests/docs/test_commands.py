@@ -13,7 +13,6 @@ from conf.settings.run_file import Settings
 from docs.generate.commands import JOBS, parser_of
 from tests.docs.pages import DOCS, PAGES, blocks, prose
 
-SHOWN = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
 LANGUAGES = {"sh", "text", "toml", "python", "sql"}
 # job -> the test that runs its main(); the tutorial runs the others from the command line
 RUN_BY = dict.fromkeys(JOBS, "tests/docs/test_tutorial.py") | {
@@ -35,7 +34,7 @@ def commands(page: Path) -> list[str]:
     return [command for line in lines if (command := line.split(" #")[0].strip())]
 
 
-ALL = sorted({(str(page), command) for page in SHOWN for command in commands(page)})
+ALL = sorted({(str(page), command) for page in PAGES for command in commands(page)})
 
 
 @pytest.mark.parametrize(("page", "command"), ALL, ids=lambda value: value[:60])
@@ -93,7 +92,7 @@ def test_every_job_is_run_by_a_test():
     assert {module for module in JOBS if f"python -m {module} " in run} == by_tutorial
 
 
-@pytest.mark.parametrize("page", SHOWN, ids=str)
+@pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_block_says_its_language_and_no_command_hides_outside_of_one(page):
     assert {block.language for block in blocks(page)} <= LANGUAGES
     assert re.findall(r"^(?: {4,}|\$ )(?:python|make|sparsetag|pip|export) .*$", prose(page), re.MULTILINE) == []

@@ -81,3 +81,9 @@ def test_the_upgrade_page_names_every_changed_key_and_its_examples_are_refused_a
     for declared in (after, tagger_after):
         upgrade.refuse_old_model_file(Path("model.toml"), declared)
         TypeAdapter(Model).validate_python(declared)
+
+
+def test_every_link_of_the_readme_leads_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?<!png)\)", Path("README.md").read_text())
+    assert len(links) > 20
+    assert [link for link in links if not Path(link).exists()] == []
