@@ -55,7 +55,7 @@ def test_the_tables_can_be_read_as_the_page_says(folder):
     pandas_profile, pandas_audience, by_duckdb, tenths, by_spark = printed
     assert pandas_profile.splitlines()[0] == "2"  # user_id and age
     assert len(pandas_profile.splitlines()) == 4  # and the three tags kept
-    assert "music" in pandas_audience
+    assert {"books", "garden"} <= {line.split()[0] for line in pandas_audience.splitlines()}
     assert by_duckdb.count("intention") > 1 and "2026-03-04" in by_duckdb
     assert [line.split()[1] for line in tenths.splitlines()[1:]] == [*map(str, range(1, 11))]
     assert "interest" in by_spark and "score" in by_spark
