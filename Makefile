@@ -5,6 +5,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3; do $$python -c ''
 PY := .venv/bin/python
 STAMP := .venv/.installed
 BENCH_STAMP := .venv/.bench-installed
+DOCS_STAMP := .venv/.docs-installed
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -19,7 +20,7 @@ define PIP_PROGRESS
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint bench clean distclean
+.PHONY: help install demo ui test lint bench docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,9 +67,17 @@ $(BENCH_STAMP): $(STAMP)
 	@$(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@touch $@
 
+docs: $(DOCS_STAMP) ## build the documentation site; open site/index.html
+	@$(PY) -m docs.generate build/docs
+	@.venv/bin/zensical build --clean --strict
+
+$(DOCS_STAMP): $(STAMP)
+	@$(PY) -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
+
 clean: ## remove lake/ with all results of the demo and of your runs
 	rm -rf lake
 
 distclean: clean ## remove .venv and all caches as well
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .cache build site *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

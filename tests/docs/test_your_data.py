@@ -1,17 +1,15 @@
-"""The examples of docs/your-data.md load as they stand."""
+"""The examples of docs/how-to/your-data.md load as they stand."""
 
-import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from conf.settings.run_file import Tagging
 from etl.contract import samples_schema
+from tests.docs.pages import DOCS, blocks
 from tests.lakes import runs
 
-PAGE = (Path(__file__).parents[3] / "docs" / "your-data.md").read_text()
-EXAMPLES = [tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)]
+EXAMPLES = [tomllib.loads(block.text) for block in blocks(DOCS / "how-to" / "your-data.md") if block.language == "toml"]
 
 
 def test_the_page_has_its_three_examples_of_sources_and_one_of_labels_and_of_tagging():
