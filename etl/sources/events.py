@@ -1,4 +1,4 @@
-"""Any CSV or Parquet event log, mapped by the run file alone: docs/your-data.md has worked examples."""
+"""Any CSV or Parquet event log, mapped by the run file alone: docs/how-to/your-data.md has worked examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
