@@ -1,4 +1,4 @@
-"""What pruning saves at inference: a pruned network run dense, in bf16, and exported (trainer/export/subnetwork.py).
+"""What pruning saves at inference: a pruned network run dense, in bf16, and exported (trainer/export).
 
     OMP_WAIT_POLICY=PASSIVE python -m tests.bench.pruned [--rows 4096] [--runs 15] [--threads 1 2] [--masks FILE]
 

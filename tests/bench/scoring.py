@@ -1,12 +1,12 @@
-"""All users against all tags: how near scoring is to its two bare matrix products, and how far from pair by pair.
+"""Speed of scoring all users x all tags, between its two bare matrix products and scoring pair by pair.
 
     python -m tests.bench.scoring [--users 20000] [--tags 1780] [--runs 5] [--threads 1 2]
 
-A tagger of random weights with the features of conf/kuairand.toml, all K experts for one task. In turn, on the same
-users: the two products and topk with nothing else; cosines and best tags as scoring takes them; the same from feature
-ids, user tower included, and of a user tower without experts; a user vector and a cosine for each pair, with VKE
-outputs and gates known; and the model's own logits of each pair. The last two are timed on a few users and scaled. The
-model's scores must agree to 1e-5.
+The tagger has random weights, the features of conf/kuairand.toml and K experts, all for one task. Timed in turn on the
+same users: the two products and topk alone; cosines and best tags; the same from feature ids, including the user tower;
+the same for a user tower without experts; a user vector and a cosine for each pair, given VKE outputs and gates; and
+the model's own logits for each pair. The last two are timed on a few users and scaled up. Scores must agree with the
+model's to 1e-5.
 """
 
 import argparse

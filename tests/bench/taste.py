@@ -1,10 +1,10 @@
-"""Do taggers find what users like? Their scores of all pairs held against the taste that a simulated world gave.
+"""Do taggers find what users like? Rank correlation of their scores with the taste in a simulated world.
 
     python -m tests.bench.taste --config conf/demo.toml --day 2026-01-09 --models two_tower mvke --seeds 5
 
-The taggers must be trained up to the day (tagging.compare_taggers does that), and users/dt=D must be there. For each
-task Spearman's rank correlation of score and taste, over the tags of a user and over the users of a tag: mean over
-users, over tags; then mean and standard deviation over seeds.
+Train the taggers up to the day first (sparsetag compare_taggers does), and build users/dt=D. Prints for each task
+Spearman's rank correlation of score and taste over the tags of a user (mean over users) and over the users of a tag
+(mean over tags), each as mean and standard deviation over seeds.
 """
 
 import statistics
@@ -16,7 +16,6 @@ import torch
 from scipy.stats import rankdata
 
 from conf import cli
-from conf.load import load_settings
 from conf.settings.run_file import Settings
 from etl.contract import columns_of
 from etl.world.parameters import world
@@ -26,7 +25,7 @@ from trainer.comparison.training import with_seed
 from trainer.daily.open import open_tagger
 from trainer.data import vocabulary
 
-STEPS = {"interest": "click", "intention": "conversion"}
+STAGES = {"interest": "click", "intention": "conversion"}
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray, axis: int) -> float:
@@ -48,7 +47,7 @@ def of_tagger(settings: Settings, name: str, day: date, task: str) -> tuple[floa
         vectors = exported.tagger.user_vectors(torch.tensor(users[columns].to_numpy("int64")), task)
         scores = cosines(vectors, exported.tasks[task]).numpy()
     places = users["user_id"].str[1:].astype(int), [int(tag[3:]) for tag in tags.values()]
-    taste = world(settings.source).taste[STEPS[task]][np.ix_(*places)]
+    taste = world(settings.source).taste[STAGES[task]][np.ix_(*places)]
     return rank_correlation(scores, taste, 1), rank_correlation(scores, taste, 0)
 
 
@@ -58,11 +57,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", required=True)
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
-    settings = load_settings(arguments.config)
+    settings = cli.load(arguments)
     print("| tagger | interest by user | by tag | intention by user | by tag |\n|---|---|---|---|---|")
     for name in arguments.models:
         cells = []
-        for task in STEPS:
+        for task in STAGES:
             found = [of_tagger(with_seed(settings, s), name, arguments.day, task) for s in range(arguments.seeds)]
             for values in zip(*found, strict=True):
                 spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""

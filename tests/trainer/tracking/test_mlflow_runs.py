@@ -46,7 +46,7 @@ def test_every_day_is_a_run_and_the_history_a_curve(settings):
         "ctr_loss",
     }
     assert metrics <= set(today.data.metrics)
-    assert today.data.params["sharing"] == "hard" and today.data.params["learning_rate"] == "0.001"
+    assert today.data.params["sharing"] == "hard" and today.data.params["optimiser.learning_rate"] == "0.001"
     (dataset,) = today.inputs.dataset_inputs
     assert dataset.dataset.name == "samples/dt=2026-01-02" and len(dataset.dataset.digest) == 16
     assert artifacts(settings, today) == {"next_day_calibration.png"}
