@@ -10,12 +10,13 @@ from conf.settings.run_file import Settings
 def settings_hash(settings: Settings) -> str:
     """Of all settings that decide what a day's tables hold.
 
-    Paths do not: the manifest has the hashes of the files. `cross` does not: it is the model's concern.
+    Paths do not: the manifest has the hashes of the files. `cross` does not: it is the model's concern. Nor does the
+    order of [[features]]: every reader asks for columns by name.
     """
     sections = {"source", "attribution", "labels", "vocabulary", "features"}
     chosen = settings.model_dump(mode="json", include=sections)
     chosen["start"] = str(settings.training.start)
-    chosen["features"] = [feature.model_dump(mode="json", exclude={"cross"}) for feature in settings.features]
+    chosen["features"] = {f.name: f.model_dump(mode="json", exclude={"cross"}) for f in settings.features}
     return fingerprint(_without_paths(chosen))
 
 
