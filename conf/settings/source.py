@@ -54,7 +54,7 @@ _OTHER_TABLES = ("clicks", "actions", "conversions", "users", "items")
 
 
 class Events(Section):
-    """Any CSV or Parquet event log, mapped by settings alone. docs/your-data.md has worked examples."""
+    """Any CSV or Parquet event log, mapped by settings alone. docs/how-to/your-data.md has worked examples."""
 
     kind: Literal["events"] = Field(description="events: an event log of your own, mapped by settings alone")
     time: Literal["seconds", "milliseconds", "timestamp"] = Field(
