@@ -1,12 +1,17 @@
 """Files written for sparsetag 0.1 are refused with the new name of each changed key."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 from conf.errors import InputError
 
 HINT = "change these keys; docs/how-to/upgrade.md shows each file before and after"
-RUN_KEYS: dict[str, str] = {}  # section.key -> its new name
+RUN_KEYS = {  # section.key -> its new name
+    "labels.converted_at": "conversion_threshold",
+    "masks.fraction": "prune_fraction",
+    "source.early_hours": "early_tolerance_hours",
+}
 MODELS = {
     "mvke_drawn": "mvke_negatives",
     "two_tower_drawn": "two_tower_negatives",
@@ -34,16 +39,20 @@ WITH_KERNELS = {"assigned": "mvke", "single": "mvke_single", "sparse_weight": "m
 
 
 def refuse_old_run_file(path: Path, declared: dict[str, Any]) -> None:
-    """Raises InputError that names every key of a run file that 0.1 called otherwise."""
+    """Raises InputError that names every key of a run file, or override of one, that 0.1 called otherwise."""
     changes = []
+    for key, new in RUN_KEYS.items():
+        variable = f"SPARSETAG_{key.replace('.', '__')}".upper()
+        if variable in os.environ:
+            changes.append(f"{variable} in the environment is now {variable.rpartition('__')[0]}__{new.upper()}")
     for section, content in declared.items():
         for key in content if isinstance(content, dict) else ():
-            if new := RUN_KEYS.get(f"{section}.{key}"):
-                changes.append(f"[{section}] {key} is now {new}")
+            if f"{section}.{key}" in RUN_KEYS:
+                changes.append(f"[{section}] {key} is now {RUN_KEYS[f'{section}.{key}']}")
     for section in ("ranker", "tagger"):
         name = declared.get(section, {}).get("model")
-        if new := MODELS.get(str(name)):
-            changes.append(f"[{section}] model = '{name}' is now '{new}'")
+        if name in MODELS:
+            changes.append(f"[{section}] model = '{name}' is now '{MODELS[name]}'")
     _refuse(path, changes)
 
 

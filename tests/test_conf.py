@@ -79,7 +79,7 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
         ("rounds = 5", "ronds = 5", r"changed.toml: unknown key 'masks.ronds'; did you mean 'rounds'\?"),
         ("rounds = 5", "rounds = 'many'", r"key 'masks.rounds': Input should be a valid integer.*'many'"),
         ("rounds = 5", "", r"key 'masks.rounds' is missing; add it"),
-        ("fraction = 0.3", "fraction = 1.5", r"key 'masks.fraction': Input should be less than 1"),
+        ("prune_fraction = 0.3", "prune_fraction = 1.5", r"key 'masks.prune_fraction': Input should be less than 1"),
         ('kind = "multi"\nlength = 3', 'kind = "multi"', "kind = 'multi' needs length > 1"),
         ("boundaries = [10, 20", "boundaries = [20, 10", "boundaries must ascend"),
         (

@@ -206,3 +206,29 @@ def test_the_models_of_today_are_not_taken_for_old_ones() -> None:
     """Files of the new form load; test_conf.py has the set of them."""
     for _, new in RENAMED:
         assert load_model(new).family == "tagger"
+
+
+def test_a_run_file_with_renamed_keys_is_refused_once_with_every_new_name(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    text = Path("conf/kuairand.toml").read_text()
+    for new, old in (
+        ("conversion_threshold", "converted_at"),
+        ("prune_fraction", "fraction"),
+        ("early_tolerance_hours", "early_hours"),
+    ):
+        text = text.replace(new, old) if new in text else text.replace("[labels]\n", f"[labels]\n{old} = 0.5\n")
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_settings(file)
+    for change in (
+        "[labels] converted_at is now conversion_threshold",
+        "[masks] fraction is now prune_fraction",
+        "[source] early_hours is now early_tolerance_hours",
+    ):
+        assert change in str(caught.value)
+
+
+def test_an_override_by_its_old_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARSETAG_MASKS__FRACTION", "0.2")
+    with pytest.raises(InputError, match="SPARSETAG_MASKS__FRACTION .*is now SPARSETAG_MASKS__PRUNE_FRACTION"):
+        load_settings(DEMO)

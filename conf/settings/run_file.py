@@ -63,7 +63,7 @@ class Labels(Section):
         default_factory=list,
         description="kinds of action that also get a label of their own, action_<kind>; model files use them as tasks",
     )
-    converted_at: float = Field(
+    conversion_threshold: float = Field(
         0.5,
         ge=0,
         le=1,
@@ -143,7 +143,7 @@ class Masks(Section):
         ge=1, description="number of days, from [training] start, that each round trains on; the next day validates"
     )
     rounds: int = Field(ge=1, description="number of pruning rounds (n_pruning of LT4REC Algorithm 1)")
-    fraction: float = Field(
+    prune_fraction: float = Field(
         gt=0, lt=1, description="share of the remaining weights pruned in each round (q of LT4REC Algorithm 1)"
     )
 

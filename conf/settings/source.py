@@ -14,7 +14,7 @@ class KuaiRand(Section):
     kind: Literal["kuairand"] = Field(description="kuairand: the official CSV files of KuaiRand-Pure")
     path: Path = Field(description="folder of the official CSV files")
     timezone: str = Field("Asia/Shanghai", description="IANA time zone of the columns `date` and `hourmin`")
-    early_hours: float = Field(
+    early_tolerance_hours: float = Field(
         3.0, ge=0, description="hours by which `time_ms` may precede the day of `date`; earlier rows are quarantined"
     )
 

@@ -30,7 +30,7 @@ RAW = {
             _TS,
             _DAY,
             Column("value", DOUBLE, "value in [0, 1], e.g. the share watched"),
-            Column("converted", INT, "the conversion as 0 or 1; null: [labels] converted_at decides by the value"),
+            Column("converted", INT, "the conversion as 0 or 1; null: [labels] conversion_threshold decides"),
         ),
     ),
     "users": Table("one user; further columns are attributes", (Column("user_id", STRING, "the user"),)),

@@ -25,7 +25,7 @@ def labels(attributed: DataFrame, settings: Labels) -> DataFrame:
 
     labelled_action = F.col("action").isin(settings.actions) if settings.actions else F.lit(True)
     kinds = {kind: of("actions") & (F.col("action") == kind) for kind in settings.kinds}
-    converted = F.coalesce(F.col("converted"), (F.col("value") >= settings.converted_at).cast("int"))
+    converted = F.coalesce(F.col("converted"), (F.col("value") >= settings.conversion_threshold).cast("int"))
     grouped = (
         attributed.where(F.col("shown").isNotNull())
         .groupBy("dt", F.col("shown").alias("impression_id"))

@@ -27,7 +27,7 @@ def checked_impressions(tables: RawTables) -> DataFrame:
     """Impressions with `reason`; an impression_id may occur once a day."""
     reason = _first(
         (NULL_KEY, _any_null(("impression_id", "user_id", "item_id", "ts"))),
-        (WRONG_DAY, _wrong_day(tables, tables.early_hours)),
+        (WRONG_DAY, _wrong_day(tables, tables.early_tolerance_hours)),
     )
     return _without_duplicates(tables.impressions.withColumn("reason", reason), ["day", "impression_id"])
 
@@ -37,7 +37,7 @@ def checked_stage(tables: RawTables, name: str) -> DataFrame:
     table = tables.events()[name]
     checks = [
         (NULL_KEY, _any_null((*tables.match, "ts"))),
-        (WRONG_DAY, _wrong_day(tables, tables.early_hours)),
+        (WRONG_DAY, _wrong_day(tables, tables.early_tolerance_hours)),
     ]
     if name == "conversions":
         value = F.col("value")
@@ -77,10 +77,10 @@ def _any_null(columns: tuple[str, ...]) -> Column:
     return reduce(lambda a, b: a | b, [F.col(c).isNull() for c in columns])
 
 
-def _wrong_day(tables: RawTables, early_hours: float) -> Column:
+def _wrong_day(tables: RawTables, early_tolerance_hours: float) -> Column:
     begin = start_of(F.col("day"), tables.timezone)
     end = start_of(F.date_add("day", 1), tables.timezone)
-    return (F.col("ts") < begin - int(early_hours * HOUR_MS)) | (F.col("ts") >= end)
+    return (F.col("ts") < begin - int(early_tolerance_hours * HOUR_MS)) | (F.col("ts") >= end)
 
 
 def _without_duplicates(table: DataFrame, key: list[str]) -> DataFrame:

@@ -17,7 +17,7 @@ class RawTables:
 
     Event tables hold the rows of the days that were read. `day` is never null: a row that names no day lies on
     [training] start. `users` and `items` are snapshots, None where the source has none. `match`: the columns by which
-    a click, action or conversion finds its impression. `early_hours`: hours by which `ts` may precede `day`.
+    a click, action or conversion finds its impression. `early_tolerance_hours`: hours by which `ts` may precede `day`.
     """
 
     impressions: DataFrame
@@ -27,7 +27,7 @@ class RawTables:
     users: DataFrame | None
     items: DataFrame | None
     timezone: str = "UTC"
-    early_hours: float = 0.0
+    early_tolerance_hours: float = 0.0
     match: tuple[str, ...] = ("impression_id",)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """The official CSVs of KuaiRand-Pure (Gao et al., CIKM 2022): one wide log row per impression.
 
-`date` is the day of a row; `time_ms`, which orders the rows, may precede it by up to `early_hours`. The monthly
-statistics of each video are not read: they know the future.
+`date` is the day of a row; `time_ms`, which orders the rows, may precede it by up to `early_tolerance_hours`. The
+monthly statistics of each video are not read: they know the future.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class KuaiRandSource:
             users=_snapshot(spark, folder / USERS, "user_id"),
             items=_items(spark, folder / ITEMS),
             timezone=self.settings.timezone,
-            early_hours=self.settings.early_hours,
+            early_tolerance_hours=self.settings.early_tolerance_hours,
         )
 
     def users(self, spark: SparkSession) -> DataFrame:

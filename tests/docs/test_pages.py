@@ -72,7 +72,8 @@ def test_every_folder_that_the_architecture_names_exists():
 def test_the_upgrade_page_names_every_changed_key_and_its_examples_are_refused_and_load():
     page = DOCS / "how-to" / "upgrade.md"
     text = page.read_text()
-    changed = [*upgrade.RUN_KEYS, *upgrade.MODELS, *upgrade.MODELS.values(), *upgrade.MODEL_KEYS]
+    run_keys = [f"[{section}] {key}" for section, key in (name.split(".") for name in upgrade.RUN_KEYS)]
+    changed = [*run_keys, *upgrade.RUN_KEYS.values(), *upgrade.MODELS, *upgrade.MODELS.values(), *upgrade.MODEL_KEYS]
     assert [key for key in changed if key not in text] == []
     before, after, tagger_before, tagger_after = (tomllib.loads(b.text) for b in blocks(page) if b.language == "toml")
     for declared in (before, tagger_before):

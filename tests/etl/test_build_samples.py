@@ -149,7 +149,7 @@ def test_a_second_run_skips_and_a_forced_one_writes_the_same_bytes(spark, built,
 
 
 def test_a_day_built_with_other_settings_is_refused(spark, built):
-    other = built.model_copy(update={"labels": built.labels.model_copy(update={"converted_at": 0.9})})
+    other = built.model_copy(update={"labels": built.labels.model_copy(update={"conversion_threshold": 0.9})})
     with pytest.raises(InputError, match="was built with other settings"):
         build_samples.build(other, [ONE])
 

@@ -76,7 +76,7 @@ class Generation:
             "model": self.name,
             "seed": self.settings.training.seed,
             "rounds": self.settings.masks.rounds,
-            "fraction": self.settings.masks.fraction,
+            "fraction": self.settings.masks.prune_fraction,
             **self.model.choices(),
         }
 

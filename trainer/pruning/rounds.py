@@ -112,7 +112,7 @@ class Pruning:
                 metrics, weights = self._train_and_validate(task, mask)
                 value = metrics[f"{task.name}_{task.metric}"]
                 content = {**self.made_from, "round": number, "metric": value, "metrics": metrics}
-                pair = {"this": mask, "next": prune(mask, weights, self.settings.masks.fraction)}
+                pair = {"this": mask, "next": prune(mask, weights, self.settings.masks.prune_fraction)}
                 publish(self.paths, target, partial(store.write, masks=pair, manifest=content))
             masks, manifest = store.read(target, hint="run the job again")
             yield Round(number, masks["this"], manifest["metric"], manifest["metrics"])
