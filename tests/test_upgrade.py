@@ -230,5 +230,5 @@ def test_a_run_file_with_renamed_keys_is_refused_once_with_every_new_name(tmp_pa
 
 def test_an_override_by_its_old_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARSETAG_MASKS__FRACTION", "0.2")
-    with pytest.raises(InputError, match="SPARSETAG_MASKS__FRACTION .*is now SPARSETAG_MASKS__PRUNE_FRACTION"):
+    with pytest.raises(InputError, match=r"SPARSETAG_MASKS__FRACTION .*is now SPARSETAG_MASKS__PRUNE_FRACTION"):
         load_settings(DEMO)
