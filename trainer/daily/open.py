@@ -36,7 +36,7 @@ def open_ranker(settings: Settings, model_name: str | None = None) -> DailyRun[P
     if model.family == "tagger":
         raise _another_family(declared, model)
     name = run_name(declared, settings.training.seed)
-    settings = in_order_of_first_model(settings, name, model)
+    settings = in_stored_order(settings, name, model)
     if model.kind == "gbdt":
         return open_gbdt(settings, name, model)
     return open_network(settings, name, model, build.ranker, plots.of_ranker)
@@ -49,26 +49,20 @@ def open_tagger(settings: Settings, model_name: str | None = None) -> TaggerRun:
     if model.family == "ranker":
         raise _another_family(declared, model)
     name = run_name(declared, settings.training.seed)
-    return open_network(in_order_of_first_model(settings, name, model), name, model, build.tagger, plots.of_tagger)
+    return open_network(in_stored_order(settings, name, model), name, model, build.tagger, plots.of_tagger)
 
 
-def in_order_of_first_model(settings: Settings, name: str, model: Model) -> Settings:
+def in_stored_order(settings: Settings, name: str, model: Model) -> Settings:
     """The settings with [[features]] in the order of the run's masks, or of its first model when it has none.
 
-    Columns of weights and masks follow that order, so the order in the run file must not matter afterwards. Raises
-    InputError when one of the two is of a version that did not note it.
+    Columns of weights and masks follow that order, so the order in the run file must not matter afterwards. Masks come
+    first: masks that are generated again bring their own order, and need a new first model.
     """
     first = Paths(settings.lake.root).model(model.family, name, settings.training.start)
     masks = [store.folder(settings, model)] if needs_masks(model) else []
-    for target in (*masks, first):  # masks that were replaced since then need a new first model
+    for target in (*masks, first):
         if is_published(target):
-            order = read_manifest(target, hint="remove the folder and re-run").get("feature_order")
-            if order is None:
-                raise InputError(
-                    "made by sparsetag 0.1",
-                    where=target,
-                    hint="use another [lake] root: sparsetag build_samples, generate_masks and train_day fill it",
-                )
+            order = read_manifest(target, hint="remove the folder and run the job again")["feature_order"]
             return settings.model_copy(update={"features": list(Layout.of(settings.features).in_order(order).features)})
     return settings
 

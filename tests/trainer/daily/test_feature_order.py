@@ -1,7 +1,6 @@
 """[[features]] in another order than yesterday's: models keep the order of the first day, and nothing else moves."""
 
 import hashlib
-import json
 import tomllib
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from conf.load import load_model
 from conf.paths import Paths
 from conf.settings.model_file import needs_masks
 from conf.settings.run_file import Settings
-from etl.artefact import MANIFEST, read_manifest
+from etl.artefact import read_manifest
 from tests.lakes.samples import publish_days
 from tests.lakes.settings import DEMO, START, make_settings
 from trainer.daily.open import open_run
@@ -96,23 +95,6 @@ def test_a_run_file_turned_round_after_the_first_day_changes_no_bit(tmp_path: Pa
         assert trained(turned(twisted), family, name, day) == expected
         manifest = read_manifest(Paths(twisted.lake.root).model(family, name, day), hint="")
         assert manifest["feature_order"] == order(straight)
-
-
-@pytest.mark.parametrize("artefact", ["model", "masks"])
-def test_models_and_masks_of_0_1_are_refused(tmp_path: Path, artefact: str) -> None:
-    """They do not note the order of their features."""
-    settings = lake(tmp_path)
-    name = "sparse_weight" if artefact == "masks" else "hard"
-    generate_masks(settings, name)
-    if artefact == "model":
-        trained(settings, "ranker", name, START)
-    (manifest,) = (settings.lake.root / {"model": "models", "masks": "masks"}[artefact]).rglob(MANIFEST)
-    content = json.loads(manifest.read_text())
-    del content["feature_order"]
-    manifest.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"made by sparsetag 0\.1; use another \[lake\] root") as refused:
-        open_run(settings, "ranker", name)
-    assert refused.value.where == str(manifest.parent)
 
 
 MASKED: list[tuple[Family, str]] = [("ranker", "sparse_weight"), ("tagger", "two_tower_sparse")]
