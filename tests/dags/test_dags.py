@@ -202,17 +202,17 @@ def test_what_compare_models_cannot_do_is_refused_at_the_trigger(dags, typed):
         params_of(dags["compare_models"], typed)
 
 
-@pytest.mark.parametrize(("dag_id", "section"), [("compare_models", "ranker"), ("compare_taggers", "tagger")])
-def test_every_model_of_conf_can_be_compared_with_its_like(dags, dag_id, section):
+@pytest.mark.parametrize(("dag_id", "family"), [("compare_models", "ranker"), ("compare_taggers", "tagger")])
+def test_every_model_of_conf_can_be_compared_with_its_like(dags, dag_id, family):
     from airflow.sdk.exceptions import ParamValidationError
 
     from conf.load import MODELS, load_model
 
-    sections = {path.stem: load_model(path.stem).section for path in MODELS.glob("*.toml")}
-    names = sorted(name for name in sections if sections[name] == section)
+    families = {path.stem: load_model(path.stem).family for path in MODELS.glob("*.toml")}
+    names = sorted(name for name in families if families[name] == family)
     assert params_of(dags[dag_id], {"models": names})["models"] == names
     with pytest.raises(ParamValidationError):
-        params_of(dags[dag_id], {"models": [next(name for name in sections if sections[name] != section)]})
+        params_of(dags[dag_id], {"models": [next(name for name in families if families[name] != family)]})
 
 
 def test_each_value_typed_for_compare_models_is_one_argument(dags, monkeypatch):
