@@ -53,7 +53,7 @@ class Progress:
             self._show_running(label, [task["task_id"] for task in tasks if task["state"] == "running"])
             time.sleep(POLL_S)
 
-    def report(self, label: str, task: str, message: str, **fields: object) -> None:
+    def report(self, label: str, task: str, message: str, /, **fields: object) -> None:
         """One line: `[ 123 s]  2026-01-07  build_samples   samples published  rows=30,000`."""
         if self.as_json:
             log.event(message, **{**fields, "dag_run": label, "dag_task": task})

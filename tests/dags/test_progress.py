@@ -52,6 +52,14 @@ def lines(capsys) -> list[str]:
     return [line[line.index("]") + 1 :].strip() for line in capsys.readouterr().out.splitlines()]
 
 
+def test_an_event_s_fields_may_have_any_name(tmp_path, capsys):
+    """Pruning rounds carry the task whose mask is found, which is not the task of the DAG."""
+    pruned = event("info", "pruning round finished", label="a", task="ctr", message="b", self="c")
+    follow(tmp_path, ("running", "running", [pruned]), ("success", "success", []))
+    shown = "pruning round finished  label=a task=ctr message=b self=c"
+    assert f"2026-01-07  build_samples   {shown}" in lines(capsys)
+
+
 def test_a_task_s_events_are_shown_once_with_day_task_message_and_fields(tmp_path, capsys):
     published = event("info", "samples published", day="2026-01-07", rows=30000)
     noise = [printed_by_job("WARN Utils: lower case"), printed_by_job('{"rows": 1}'), printed_by_job("12")]
