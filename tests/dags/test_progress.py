@@ -39,7 +39,7 @@ def printed_by_job(line: str) -> dict:
     return {"timestamp": "2026-01-07T00:00:00Z", "level": "info", "event": line}
 
 
-def event(level: str, message: str, **fields: object) -> dict:
+def event(level: str, message: str, /, **fields: object) -> dict:
     return printed_by_job(json.dumps({"time": "2026-01-07T00:00:00Z", "level": level, "event": message, **fields}))
 
 
