@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.demo import copy_of_tracked_files
-from tests.test_packages import PACKAGES
+from tests.test_structure import PACKAGES
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -47,7 +47,7 @@ def test_the_wheel_names_its_licence_and_the_pythons_it_runs_on(wheel):
 
 def test_the_wheel_brings_what_the_jobs_read_besides_modules(wheel):
     found = set(zipfile.ZipFile(wheel).namelist())
-    others = {"conf/demo.toml", "conf/models/mvke.toml", "etl/log4j2.properties", "dags/.airflowignore"}
+    others = {"conf/demo.toml", "conf/models/mvke.toml", "etl/spark/log4j2.properties", "dags/.airflowignore"}
     assert {*others, *(f"{package}/py.typed" for package in PACKAGES)} <= found
 
 
