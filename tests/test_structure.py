@@ -5,6 +5,7 @@ fit the head.
 """
 
 import ast
+import re
 import statistics
 from functools import cache
 from importlib.metadata import packages_distributions
@@ -12,191 +13,58 @@ from pathlib import Path
 
 PACKAGES = ("conf", "etl", "trainer", "tagging", "dags")
 
-# A folder, or a file at the door that folders below import, -> what it may import. Jobs at the door are the package.
-MAY_IMPORT: dict[str, set[str]] = {
-    "conf/errors.py": set(),
-    "conf/paths.py": set(),
-    "conf/settings": set(),
-    "trainer/seeding.py": set(),
-    "conf/log.py": {"conf/errors.py"},
-    "etl/artefact.py": {"conf/errors.py", "conf/paths.py"},
-    "etl/contract": {"conf/settings"},
-    "trainer/tracking": {"conf/settings"},
-    "conf": {"conf/errors.py", "conf/log.py", "conf/settings"},
-    "etl/spark": {"conf/settings", "etl/contract"},
-    "etl/world": {"conf/settings", "etl/contract"},
-    "trainer/data": {"conf/errors.py", "conf/paths.py", "conf/settings", "etl/artefact.py", "etl/contract"},
-    "trainer/parts": {"conf/settings", "etl/contract", "trainer/seeding.py"},
-    "dags": {"conf", "conf/errors.py", "conf/log.py", "conf/paths.py", "conf/settings"},
-    "etl/sources": {"conf/errors.py", "conf/settings", "etl/artefact.py", "etl/contract", "etl/spark", "etl/world"},
-    "trainer/export": {"trainer/parts"},
-    "trainer/models": {
-        "conf/errors.py",
-        "conf/settings",
-        "etl/contract",
-        "trainer/data",
-        "trainer/parts",
-        "trainer/seeding.py",
-    },
-    "trainer/objectives": {"conf/settings", "etl/contract", "trainer/data"},
-    "dags/local": {
-        "conf",
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "dags",
-        "etl/artefact.py",
-    },
-    "etl/samples": {
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "etl/contract",
-        "etl/sources",
-        "etl/spark",
-    },
-    "trainer/evaluation": {"etl/artefact.py", "etl/contract", "trainer/data", "trainer/models", "trainer/objectives"},
-    "trainer/training": {
-        "conf/errors.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "trainer/data",
-        "trainer/models",
-        "trainer/objectives",
-        "trainer/parts",
-    },
-    "etl": {
-        "conf",
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "etl/contract",
-        "etl/samples",
-        "etl/sources",
-        "etl/spark",
-    },
-    "trainer/pruning": {
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "trainer/data",
-        "trainer/evaluation",
-        "trainer/models",
-        "trainer/objectives",
-        "trainer/parts",
-        "trainer/seeding.py",
-        "trainer/tracking",
-        "trainer/training",
-    },
-    "trainer/daily": {
-        "conf",
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "etl/contract",
-        "trainer/data",
-        "trainer/evaluation",
-        "trainer/models",
-        "trainer/objectives",
-        "trainer/parts",
-        "trainer/pruning",
-        "trainer/seeding.py",
-        "trainer/tracking",
-        "trainer/training",
-    },
-    "tagging/scoring": {
-        "conf",
-        "conf/errors.py",
-        "conf/log.py",
-        "etl/artefact.py",
-        "etl/contract",
-        "trainer/daily",
-        "trainer/data",
-        "trainer/models",
-    },
-    "trainer/comparison": {
-        "conf",
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "trainer/daily",
-        "trainer/evaluation",
-        "trainer/pruning",
-        "trainer/tracking",
-    },
-    "tagging/evaluation": {
-        "conf/paths.py",
-        "conf/settings",
-        "etl/contract",
-        "tagging/scoring",
-        "trainer/data",
-        "trainer/evaluation",
-        "trainer/objectives",
-    },
-    "tagging/tables": {
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "etl/contract",
-        "etl/spark",
-        "tagging/scoring",
-    },
-    "trainer": {
-        "conf",
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "trainer/comparison",
-        "trainer/daily",
-        "trainer/pruning",
-    },
-    "tagging/monitoring": {
-        "conf",
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "etl/contract",
-        "tagging/scoring",
-        "tagging/tables",
-        "trainer/daily",
-        "trainer/tracking",
-    },
-    "tagging": {
-        "conf",
-        "conf/errors.py",
-        "conf/log.py",
-        "conf/paths.py",
-        "conf/settings",
-        "etl/artefact.py",
-        "etl/contract",
-        "etl/spark",
-        "tagging/evaluation",
-        "tagging/monitoring",
-        "tagging/scoring",
-        "tagging/tables",
-        "trainer/comparison",
-        "trainer/daily",
-        "trainer/data",
-        "trainer/evaluation",
-        "trainer/objectives",
-    },
+# A folder, or a file at the door that folders below import: what it may import. Jobs at the door are the package.
+ALLOWED = """
+conf/errors.py:
+conf/paths.py:
+conf/settings:
+trainer/seeding.py:
+conf/log.py: conf/errors.py
+etl/artefact.py: conf/errors.py conf/paths.py
+etl/contract: conf/settings
+trainer/tracking: conf/settings
+conf: conf/errors.py conf/log.py conf/settings
+etl/spark: conf/settings etl/contract
+etl/world: conf/settings etl/contract
+trainer/data: conf/errors.py conf/paths.py conf/settings etl/artefact.py etl/contract
+trainer/parts: conf/settings etl/contract trainer/seeding.py
+dags: conf conf/errors.py conf/log.py conf/paths.py conf/settings
+etl/sources: conf/errors.py conf/settings etl/artefact.py etl/contract etl/spark etl/world
+trainer/export: trainer/parts
+trainer/models: conf/errors.py conf/settings etl/contract trainer/data trainer/parts trainer/seeding.py
+trainer/objectives: conf/settings etl/contract trainer/data
+dags/local: conf conf/errors.py conf/log.py conf/paths.py conf/settings dags etl/artefact.py
+etl/samples: conf/errors.py conf/log.py conf/paths.py conf/settings etl/artefact.py etl/contract etl/sources
+    etl/spark
+trainer/evaluation: etl/artefact.py etl/contract trainer/data trainer/models trainer/objectives
+trainer/training: conf/errors.py conf/settings etl/artefact.py trainer/data trainer/models trainer/objectives
+    trainer/parts
+etl: conf conf/errors.py conf/log.py conf/paths.py conf/settings etl/artefact.py etl/contract etl/samples
+    etl/sources etl/spark
+trainer/pruning: conf/errors.py conf/log.py conf/paths.py conf/settings etl/artefact.py trainer/data
+    trainer/evaluation trainer/models trainer/objectives trainer/parts trainer/seeding.py trainer/tracking
+    trainer/training
+trainer/daily: conf conf/errors.py conf/log.py conf/paths.py conf/settings etl/artefact.py etl/contract trainer/data
+    trainer/evaluation trainer/models trainer/objectives trainer/parts trainer/pruning trainer/seeding.py
+    trainer/tracking trainer/training
+tagging/scoring: conf conf/errors.py conf/log.py etl/artefact.py etl/contract trainer/daily trainer/data
+    trainer/models
+trainer/comparison: conf conf/errors.py conf/log.py conf/paths.py conf/settings etl/artefact.py trainer/daily
+    trainer/evaluation trainer/pruning trainer/tracking
+tagging/evaluation: conf/paths.py conf/settings etl/contract tagging/scoring trainer/data trainer/evaluation
+    trainer/objectives
+tagging/tables: conf/errors.py conf/log.py conf/paths.py conf/settings etl/artefact.py etl/contract etl/spark
+    tagging/scoring
+trainer: conf conf/errors.py conf/log.py conf/paths.py conf/settings etl/artefact.py trainer/comparison
+    trainer/daily trainer/pruning
+tagging/monitoring: conf conf/errors.py conf/log.py conf/paths.py conf/settings etl/artefact.py etl/contract
+    tagging/scoring tagging/tables trainer/daily trainer/tracking
+tagging: conf conf/errors.py conf/log.py conf/paths.py conf/settings etl/artefact.py etl/contract etl/spark
+    tagging/evaluation tagging/monitoring tagging/scoring tagging/tables trainer/comparison trainer/daily
+    trainer/data trainer/evaluation trainer/objectives
+"""
+MAY_IMPORT = {
+    name: set(allowed.split()) for name, allowed in re.findall(r"^(\S+):((?:.*\n)(?: +.*\n)*)", ALLOWED, re.MULTILINE)
 }
 ENGINES = {
     "lightgbm": {"trainer/daily/trees.py"},
