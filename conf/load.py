@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConf
 from conf import upgrade
 from conf.errors import InputError
 from conf.mistakes import input_error
-from conf.settings.model_file import Model
+from conf.settings.model_file import Model, RankerModel, TaggerModel
 from conf.settings.run_file import Settings
 
 RUN_FILES = Path(__file__).parent
@@ -63,6 +63,7 @@ def model_for(settings: Settings, name: str, used_in: Path | None = None) -> Mod
             where=where,
             hint=f"add it to [labels] kinds of the run file (now: {', '.join(known) or 'none'}), or remove the task",
         )
+    _refuse_unfit_domain(settings, model, where)
     crossed = [feature.name for feature in settings.features if feature.kind == "numeric" and feature.cross]
     if model.family == "ranker" and model.embedding.numeric == "tanh" and crossed:
         raise InputError(
@@ -71,6 +72,27 @@ def model_for(settings: Settings, name: str, used_in: Path | None = None) -> Mod
             hint=f"remove cross from feature '{crossed[0]}', or set numeric = 'bucketed'",
         )
     return model
+
+
+def _refuse_unfit_domain(settings: Settings, model: RankerModel | TaggerModel, where: Path) -> None:
+    """Raises InputError for a [domain] section that the run file's features do not serve."""
+    domain = model.domain
+    if domain.needs_feature and settings.domain_feature is None:
+        raise InputError(
+            f"[domain] kind = '{domain.kind}', but the run file names no feature that tells domains apart",
+            where=where,
+            hint="set [domain] feature of the run file to a categorical feature, or use kind = 'adaptdhm' or 'none'",
+        )
+    seen = [f for f in settings.features if model.family == "ranker" or f.table == "users"]
+    if model.family == "ranker" and model.embedding.numeric == "tanh":
+        seen = [f for f in seen if f.kind != "numeric"]
+    known = [*(f.name for f in seen), *dict.fromkeys(f.table for f in seen)]
+    if unknown := [name for name in domain.inputs if name not in known]:
+        raise InputError(
+            f"[domain] route_by = '{unknown[0]}': the model has no vector of such a feature or table",
+            where=where,
+            hint=f"choose from {', '.join(known)}",
+        )
 
 
 def load_model(name: str, used_in: Path | None = None) -> Model:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeGuard
 from pydantic import Field, model_validator
 
 from conf.settings.base import Name, Section
+from conf.settings.domain import NoDomain, RankerDomain, TowerDomain
 from conf.settings.objective import Conversion, CtrCvr, RankingObjective
 from conf.settings.sharing import NetworkSharing, TowerSharing
 
@@ -52,6 +53,19 @@ class RankerEmbedding(Section):
     exclusive: ExclusiveEmbedding | None = Field(None, description="a further embedding of some heads; none by default")
 
 
+# kind of [domain] -> the kinds of [sharing] that it works with
+UNMASKED = ("single", "hard", "moe", "mmoe", "cgc")
+PLAIN_LAYERS = ("single", "hard", "sparse_weight", "sparse_neuron")  # layers that can have factors by group
+FITS = {
+    "none": (*UNMASKED, "sparse_weight", "sparse_neuron"),
+    "separate": UNMASKED,
+    "shared_bottom": UNMASKED,
+    "ple": ("single", "hard"),
+    "star": PLAIN_LAYERS,
+    "adaptdhm": PLAIN_LAYERS,
+}
+
+
 class RankerModel(ModelFile):
     """A network over embeddings and their products."""
 
@@ -60,6 +74,7 @@ class RankerModel(ModelFile):
     embedding: RankerEmbedding = Field(RankerEmbedding(), description="how features become vectors")
     sharing: Annotated[NetworkSharing, Field(discriminator="kind")] = Field(description="how the heads share layers")
     objective: RankingObjective = Field(CtrCvr(kind="ctr_cvr"), description="heads, losses and targets")
+    domain: RankerDomain = Field(NoDomain(kind="none"), description="what differs between domains or clusters of rows")
     ema_decay: float = Field(
         0.0,
         ge=0,
@@ -89,6 +104,16 @@ class RankerModel(ModelFile):
             raise ValueError("sharing 'single' shares no embedding: remove [embedding.exclusive]")
         if exclusive and (unknown := sorted(set(exclusive.heads) - set(self.heads))):
             raise ValueError(f"[embedding.exclusive] heads = {unknown}: the heads are {', '.join(self.heads)}")
+        return self
+
+    @model_validator(mode="after")
+    def _domain_fits(self) -> "RankerModel":
+        if self.sharing.kind not in FITS[self.domain.kind]:
+            raise ValueError(
+                f"[domain] kind = '{self.domain.kind}' needs [sharing] kind = {' or '.join(FITS[self.domain.kind])}"
+            )
+        if self.domain.kind == "ple" and self.sharing.kind == "hard" and not self.sharing.bottom_hidden:
+            raise ValueError("[domain] kind = 'ple' makes experts of [sharing] bottom_hidden: give at least one layer")
         return self
 
 
@@ -124,6 +149,7 @@ class TaggerModel(ModelFile):
     )
     embedding: TaggerEmbedding = Field(TaggerEmbedding(), description="how features become vectors")
     sharing: Annotated[TowerSharing, Field(discriminator="kind")] = Field(description="how tasks share the user tower")
+    domain: TowerDomain = Field(NoDomain(kind="none"), description="whether the user tower differs between clusters")
     interaction: Literal["none", "fm"] = Field(
         "none", description="fm: the summed products of all pairs of user fields (DeepFM), beside the fields"
     )
@@ -151,6 +177,12 @@ class TaggerModel(ModelFile):
     def _tasks_are_distinct(self) -> "TaggerModel":
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"tasks = {self.tasks}: name each once")
+        return self
+
+    @model_validator(mode="after")
+    def _domain_fits(self) -> "TaggerModel":
+        if self.domain.kind == "adaptdhm" and self.sharing.kind not in PLAIN_LAYERS:
+            raise ValueError(f"[domain] kind = 'adaptdhm' needs [sharing] kind = {' or '.join(PLAIN_LAYERS)}")
         return self
 
     @model_validator(mode="after")

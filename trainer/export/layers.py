@@ -20,12 +20,10 @@ class Layer:
     bias: Tensor
 
 
-def layers_of(network: SparseSharing, head: str) -> list[Layer]:
-    """sNET under the mask of a head; the head's output bias is added to the last layer's."""
-    masks = network.mask_of(head)
+def layers_of(network: SparseSharing, head: str, group: int | None = None) -> list[Layer]:
+    """sNET under the mask of a head, for the rows of a group; the head's output bias is in the last layer."""
     layers = [
-        Layer((weight * masks[name]).detach(), network.net.biases[name].detach())
-        for name, weight in network.net.weights.items()
+        Layer(weight.detach(), bias.detach()) for weight, bias in network.net.layers(group, [network.mask_of(head)])
     ]
     return [*layers[:-1], Layer(layers[-1].weight, layers[-1].bias + network.output_bias[head].detach())]
 

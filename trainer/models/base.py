@@ -45,3 +45,11 @@ class TaskModel(nn.Module, ABC):
 
     def after_step(self) -> None:
         """Called after every optimiser step, for models that keep a moving average of their weights."""
+
+    @property
+    def observes(self) -> bool:
+        """Whether it learns from impressions as such, clicked or not, in `observe`."""
+        return False
+
+    def observe(self, batch: Batch, whole: float) -> None:
+        """Called with batches of all impressions, after their step; `whole`: their share of a whole batch's rows."""

@@ -9,9 +9,12 @@ from conf.settings.model_file import NetworkModel, RankerModel, TaggerModel
 from conf.settings.run_file import Settings
 from trainer.data.layout import Layout
 from trainer.models.base import TaskModel
-from trainer.models.ranker import SHARED, Ranker, build_ranker
+from trainer.models.domain_rankers import DomainRankers
+from trainer.models.ranker import SHARED, build_ranker, by_domain
 from trainer.models.tagger import Tagger, build_tagger
 from trainer.parts.mask import Mask
+from trainer.parts.routing import domain_ids
+from trainer.seeding import seed_of
 
 Sizes = Mapping[str, int]  # feature -> number of ids
 Masks = Mapping[str, Mask] | None  # head -> mask
@@ -20,16 +23,31 @@ Masks = Mapping[str, Mask] | None  # head -> mask
 def build(model: NetworkModel, settings: Settings, sizes: Sizes, masks: Masks = None) -> TaskModel:
     """A freshly initialised network for vocabularies of the given sizes, its features in the order of the settings.
 
-    Raises InputError when a task has a name that modules cannot have.
+    Raises InputError when a task has a name that modules cannot have, or no domain is known to a model of domains.
     """
     if model.family == "ranker":
         return ranker(model, settings, sizes, masks)
     return tagger(model, settings, sizes, masks)
 
 
-def ranker(model: RankerModel, settings: Settings, sizes: Sizes, masks: Masks = None) -> Ranker:
+def ranker(model: RankerModel, settings: Settings, sizes: Sizes, masks: Masks = None) -> TaskModel:
+    """As build."""
     _refuse_reserved_names(model)
-    return build_ranker(model, Layout.of(settings.features), sizes, settings.training.seed, masks)
+    layout, seed = Layout.of(settings.features), settings.training.seed
+    domain = settings.domain_feature if model.domain.needs_feature else None
+    if domain and model.domain.kind != "star" and not domain_ids(sizes[domain.name]):
+        raise InputError(
+            f"no value of feature '{domain.name}' has an id, so there is no domain to learn",
+            where=f"[domain] kind = '{model.domain.kind}'",
+            hint="lower min_count of that feature, or name another one as [domain] feature of the run file",
+        )
+    if domain and model.domain.kind == "separate":
+        rankers = {
+            each: build_ranker(model, layout, None, sizes, seed_of(seed, "ranker of one domain", each))
+            for each in domain_ids(sizes[domain.name])
+        }
+        return DomainRankers(model.heads, rankers, by_domain(layout, domain, sizes))
+    return build_ranker(model, layout, domain, sizes, seed, masks)
 
 
 def tagger(model: TaggerModel, settings: Settings, sizes: Sizes, masks: Masks = None) -> Tagger:

@@ -19,6 +19,7 @@ from trainer.parts.embedding import Embedding
 from trainer.parts.mask import Mask
 from trainer.parts.mvke import ProductGate, VirtualKernelExperts, VirtualKernelGate
 from trainer.parts.network import build_network
+from trainer.parts.routing import ByCluster, places
 from trainer.parts.two_tower import CosineScore, TagTower
 from trainer.parts.user_tower import MixtureOfExperts, OneVector, UserTower
 from trainer.seeding import seed_of
@@ -72,6 +73,16 @@ class Tagger(TaskModel):
 
     def maskable_weights(self) -> dict[str, Tensor]:
         return self.towers_of(self.heads[0]).user_tower.maskable_weights()
+
+    @property
+    def observes(self) -> bool:
+        return any(towers.user_tower.observes for towers in self._towers_of.values())
+
+    @torch.no_grad()
+    def observe(self, batch: Batch, whole: float) -> None:
+        ids = batch.ids[:, self.user_columns]
+        for towers in dict.fromkeys(self._towers_of.values()):  # each once, also when all heads share them
+            towers.user_tower.observe(towers.user_embedding(ids), whole)
 
     def towers_of(self, head: str) -> TwoTowers:
         """The towers that serve a head."""
@@ -158,7 +169,7 @@ def build_tagger(
         return TwoTowers(
             Embedding(users, sizes, dim, seed, "users"),
             Embedding([tag], sizes, dim, seed, "tags"),
-            _user_tower(model, len(users), heads, seed, masks),
+            _user_tower(model, users, heads, seed, masks),
             TagTower(dim, model.output_dim, seed),
             CosineScore(model.scale == "learned"),
         )
@@ -170,13 +181,18 @@ def build_tagger(
 
 
 def _user_tower(
-    model: TaggerModel, fields: int, heads: Sequence[str], seed: int, masks: Mapping[str, Mask] | None
+    model: TaggerModel, users: Sequence[Feature], heads: Sequence[str], seed: int, masks: Mapping[str, Mask] | None
 ) -> UserTower:
     sharing, pairs = model.sharing, model.interaction == "fm"
     if sharing.kind == "mvke" or sharing.kind == "mvke_single" or sharing.kind == "mvke_sparse":
-        return _mvke(model, sharing, fields, heads, seed, masks)
-    width = (fields + pairs) * model.embedding.dim
-    return OneVector(build_network(sharing, width, model.output_dim, heads, seed, masks), pairs=pairs)
+        return _mvke(model, sharing, len(users), heads, seed, masks)
+    dim, domain = model.embedding.dim, model.domain
+    width = (len(users) + pairs) * dim
+    if domain.kind == "none":
+        return OneVector(build_network(sharing, width, model.output_dim, heads, seed, masks), pairs=pairs)
+    network = build_network(sharing, width, model.output_dim, heads, seed, masks, range(domain.clusters))
+    routing = ByCluster(places(users, domain.route_by), dim, domain.clusters, domain.min_share, seed)
+    return OneVector(network, pairs=pairs, routing=routing)
 
 
 def _mvke(

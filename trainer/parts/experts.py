@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.parts.dense import Dense
+from trainer.parts.groups import Groups
 from trainer.parts.head_network import HeadNetwork
 from trainer.seeding import generator
 
@@ -71,7 +72,7 @@ class Experts(HeadNetwork):
             {head: Dense(widths[expert_layers:], seed, f"tower/{head}", last_activation=False) for head in heads}
         )
 
-    def forward(self, x: Tensor, heads: Sequence[str]) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, heads: Sequence[str], groups: Groups | None = None) -> dict[str, Tensor]:
         shared = self.shared(x)
         found = {}
         for head in heads:

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from trainer.parts.cross import pairs_of_fields
+from trainer.parts.groups import Groups
 from trainer.parts.head_network import HeadNetwork
 from trainer.parts.mask import Mask
 from trainer.parts.mvke import VirtualKernelExperts
+from trainer.parts.routing import ByCluster
 from trainer.parts.sharing import HeadMasks
 
 
@@ -37,13 +39,25 @@ class UserTower(nn.Module, ABC):
     def maskable_weights(self) -> dict[str, Tensor]:
         """As in HeadNetwork."""
 
+    @property
+    def observes(self) -> bool:
+        """Whether it learns from users as such, in `observe`."""
+        return False
+
+    def observe(self, fields: Tensor, whole: float) -> None:
+        """Called with the users of batches of all impressions; `whole`: share of a whole batch's rows."""
+
 
 class OneVector(UserTower):
-    """One vector per user and head, whatever the tag, from a network whose layers the heads share in some way."""
+    """One vector per user and head, whatever the tag, from a network whose layers the heads share in some way.
 
-    def __init__(self, layers: HeadNetwork, *, pairs: bool) -> None:
+    routing: which cluster a user belongs to, for a network whose weights differ between clusters.
+    """
+
+    def __init__(self, layers: HeadNetwork, *, pairs: bool, routing: ByCluster | None = None) -> None:
         super().__init__()
         self.layers = layers
+        self.routing = routing
         self._pairs = pairs
         self.count = 1
 
@@ -57,8 +71,17 @@ class OneVector(UserTower):
         x = fields.flatten(1)
         if self._pairs:
             x = torch.cat([x, pairs_of_fields(fields)], 1)
-        found: Tensor = self.layers(x, [head])[head]
+        groups = Groups.of(self.routing.clusters(fields)) if self.routing else None
+        found: Tensor = self.layers(x, [head], groups)[head]
         return found.unsqueeze(1)
+
+    @property
+    def observes(self) -> bool:
+        return self.routing is not None
+
+    def observe(self, fields: Tensor, whole: float) -> None:
+        if self.routing:
+            self.routing.observe(fields, whole)
 
     def gate(self, tags: Tensor, head: str) -> Tensor:
         return tags.new_ones(len(tags), 1)

@@ -13,6 +13,8 @@ from trainer.objectives.objective import Step
 from trainer.training.optimiser import StepOptimiser
 from trainer.training.step_batches import step_batches
 
+OBSERVED = "observed impressions"  # no name of a step: those are names of heads
+
 
 @dataclass
 class PassResult:
@@ -44,8 +46,14 @@ def train_pass(
     sums = {step.name: torch.zeros((), device=device) for step in steps}
     started = time.perf_counter()
     model.train()
-    for step, batch in step_batches(_counted(groups, result), steps, batch_size):
+    by_name = {step.name: step for step in steps}
+    takes = {step.name: step.rows for step in steps} | ({OBSERVED: every_row} if model.observes else {})
+    for name, batch in step_batches(_counted(groups, result), takes, batch_size):
         batch = batch.to(device)
+        if name == OBSERVED:
+            model.observe(batch, len(batch) / batch_size)
+            continue
+        step = by_name[name]
         optimiser.zero_grad()
         loss = step.loss(model.logits(batch, step.heads), batch) + model.auxiliary_loss(batch, step.heads, random)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -57,6 +65,10 @@ def train_pass(
     result.seconds = time.perf_counter() - started
     result.waiting_share = waiting.seconds / result.seconds
     return result
+
+
+def every_row(batch: Batch) -> torch.Tensor:
+    return torch.ones(len(batch), dtype=torch.bool)
 
 
 def _counted(groups: Iterable[Batch], result: PassResult) -> Iterable[Batch]:

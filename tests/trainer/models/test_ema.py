@@ -13,6 +13,7 @@ from trainer.objectives.objective import one_step_per_head
 from trainer.objectives.ranking import CTR
 from trainer.parts.cross import Cross
 from trainer.parts.embedding import Embedding
+from trainer.parts.groups import Groups
 from trainer.parts.sharing import SparseSharing
 from trainer.pruning.rounds import Pruning
 from trainer.training.loop import train_pass
@@ -30,7 +31,7 @@ class Sum(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(1.0))
 
-    def forward(self, x: Tensor, heads: list[str]) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, heads: list[str], groups: Groups | None = None) -> dict[str, Tensor]:
         return {head: self.weight * x.sum(1, keepdim=True) for head in heads}
 
 

@@ -177,7 +177,10 @@ def test_oversampling_repeats_positive_rows_and_nothing_else():
     of = one_step_per_head([CTR, os], {"cvr": TaskLoss(oversample=3)})
     assert of.steps[1].rows(rows).tolist() == [0, 0, 0, 2, 3, 3, 3]
     assert of.steps[0].rows(rows).tolist() == [True] * 4
-    learnt = {step.name: found.labels["conversion"].tolist() for step, found in step_batches([rows], of.steps, 10)}
+    learnt = {
+        step: found.labels["conversion"].tolist()
+        for step, found in step_batches([rows], {step.name: step.rows for step in of.steps}, 10)
+    }
     assert learnt["cvr"] == pytest.approx([0.9, 0.9, 0.9, 0.1, 0.8, 0.8, 0.8])
 
 

@@ -8,7 +8,7 @@ from trainer.training.step_batches import step_batches
 
 CTR = Task("ctr", "click", "click", "auc", True)
 CVR = Task("cvr", "conversion", "converted", "mse", False)
-STEPS = one_step_per_head([CTR, CVR]).steps
+TAKES = {"ctr": CTR.rows, "cvr": CVR.rows}
 
 
 def rows(first, clicks):
@@ -20,7 +20,7 @@ def rows(first, clicks):
 
 def test_each_task_gets_its_own_rows_in_order_and_none_is_lost():
     groups = [rows(0, [1, 0, 1, 0, 1]), rows(5, [1, 1, 0])]
-    batches = [(task.name, batch.ids.flatten().tolist()) for task, batch in step_batches(groups, STEPS, 3)]
+    batches = [(task, batch.ids.flatten().tolist()) for task, batch in step_batches(groups, TAKES, 3)]
     assert batches == [
         ("ctr", [0, 1, 2]),
         ("cvr", [0, 2, 4]),
@@ -32,16 +32,16 @@ def test_each_task_gets_its_own_rows_in_order_and_none_is_lost():
 
 def test_steps_that_are_ready_together_come_in_their_order():
     groups = [rows(0, [1, 1, 1]), rows(3, [1, 1])]
-    assert [step.name for step, _ in step_batches(groups, STEPS, 3)] == ["ctr", "cvr", "ctr", "cvr"]
+    assert [step for step, _ in step_batches(groups, TAKES, 3)] == ["ctr", "cvr", "ctr", "cvr"]
 
 
 def test_a_task_without_rows_gives_no_batch():
-    assert [task.name for task, _ in step_batches([rows(0, [0, 0])], STEPS, 2)] == ["ctr"]
+    assert [task for task, _ in step_batches([rows(0, [0, 0])], TAKES, 2)] == ["ctr"]
 
 
 def test_rows_without_a_known_value_in_the_known_columns_are_excluded():
     tagged = Task("interest", "click", "click", "auc", True, known_columns=(0,))
-    (_, batch), *_ = step_batches([rows(0, [1, 1, 1, 1])], one_step_per_head([tagged]).steps, 4)
+    (_, batch), *_ = step_batches([rows(0, [1, 1, 1, 1])], {"interest": tagged.rows}, 4)
     assert batch.ids.flatten().tolist() == [2, 3]  # 0 is padding, 1 unseen
 
 
