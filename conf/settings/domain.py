@@ -5,11 +5,9 @@ Kinds with a part for each domain take the domain from [domain] feature of the r
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from conf.settings.base import Name, Section
-
-TABLES = ("impressions", "users", "items")
 
 
 class DomainSection(Section):
@@ -96,6 +94,12 @@ class AdaptDhm(DomainSection):
     @property
     def inputs(self) -> list[str]:
         return self.route_by
+
+    @model_validator(mode="after")
+    def _all_clusters_can_have_the_share(self) -> "AdaptDhm":
+        if self.min_share * self.clusters >= 1:
+            raise ValueError(f"min_share = {self.min_share}: {self.clusters} clusters cannot all have that much")
+        return self
 
 
 RankerDomain = Annotated[

@@ -7,9 +7,11 @@ from typing import Any, Generic, TypeVar
 
 from matplotlib.figure import Figure
 
+from conf import cli
 from conf.settings.model_file import NetworkModel
 from conf.settings.run_file import Settings
 from etl.artefact import identity
+from trainer.daily import clusters
 from trainer.daily.run import ONE_DAY, DailyRun, TrainedDay
 from trainer.data.reader import read, value_statistics
 from trainer.data.waiting import Waiting
@@ -23,7 +25,7 @@ from trainer.training import checkpoint
 from trainer.training.determinism import make_deterministic
 from trainer.training.device import choose_device
 from trainer.training.loop import train_pass
-from trainer.training.optimiser import StepOptimiser
+from trainer.training.optimiser import StepOptimiser, size_above_tables
 
 D = TypeVar("D", bound=NetworkModel)  # what its model file declares
 M = TypeVar("M", bound=TaskModel)
@@ -79,11 +81,20 @@ class NetworkRun(DailyRun[M], Generic[D, M]):
         result = train_pass(model, optimiser, rows, steps, batch_size, self.device, waiting, random)
         parent = None if first else identity(self.paths.model(self.family, self.name, day - ONE_DAY))
         order = [feature.name for feature in settings.features]
+        found = model.clusters()
+        clusters.warn(found, family=self.family, model=self.name, day=day)
+        before = {d: self.paths.model(self.family, self.name, d) for d in cli.days(settings.training.start, day)[:-1]}
         return TrainedDay(
             result=result,
-            manifest={"parent": parent, "batches": result.batches, "feature_order": order},
+            manifest={
+                "parent": parent,
+                "batches": result.batches,
+                "feature_order": order,
+                "clusters": clusters.as_json(found),
+            },
             save=lambda staging, manifest: checkpoint.save(staging, model, optimiser.state(), manifest),
-            figures=lambda: self.figures(model, settings, day),
+            figures=lambda: {**self.figures(model, settings, day), **clusters.pictures(before, day, found)},
+            metrics={"network_parameters": size_above_tables(model), **clusters.metrics(found)},
         )
 
 

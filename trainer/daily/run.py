@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -29,13 +29,15 @@ class TrainedDay:
     """A model that was trained on a day and is not published yet.
 
     manifest: what it adds to the manifest. save: writes the model and the whole manifest into a staging folder.
-    figures: draws what the model shows of itself, name -> figure (trainer/daily/plots.py).
+    figures: draws what the model shows of itself, name -> figure (trainer/daily/plots.py). metrics: numbers about the
+    model itself, by name.
     """
 
     result: PassResult
     manifest: dict[str, Any]
     save: Callable[[Path, Mapping[str, Any]], None]
     figures: Callable[[], Mapping[str, Figure]]
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

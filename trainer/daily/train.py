@@ -82,6 +82,7 @@ def _log(run: DailyRun[Predictor], day: date, manifest: dict[str, Any], trained:
     history = mlflow_runs.history(run.settings, run.family, run.name, tags, params)
     step = (day - run.settings.training.start).days
     values = flatten(manifest["metrics"]) | {f"{task}_loss": loss for task, loss in result.losses.items()}
+    values |= trained.metrics
     history.metrics(values, day, step)
     title, key = f"{run.name} {day}", f"{run.name}/{day}"
     day_tags = {**tags, "day": str(day)}

@@ -1,7 +1,7 @@
 """What training, prediction and checkpoints know of a model."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from trainer.data.batch import Batch
 from trainer.parts.numbers import Statistics
+from trainer.parts.routing import ClusterReport
 
 
 class Predictor(Protocol):
@@ -50,6 +51,10 @@ class TaskModel(nn.Module, ABC):
     def observes(self) -> bool:
         """Whether it learns from impressions as such, clicked or not, in `observe`."""
         return False
+
+    def clusters(self) -> Mapping[str, ClusterReport]:
+        """Embedding that rows are routed by -> its clusters since the model was built; empty for most models."""
+        return {}
 
     def observe(self, batch: Batch, whole: float) -> None:
         """Called with batches of all impressions, after their step; `whole`: their share of a whole batch's rows."""

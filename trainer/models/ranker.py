@@ -19,7 +19,7 @@ from trainer.parts.head_network import HeadNetwork
 from trainer.parts.mask import Mask
 from trainer.parts.network import build_adapted
 from trainer.parts.numbers import Numbers, Statistics
-from trainer.parts.routing import ByCluster, ByDomain, Routing, domain_ids, places
+from trainer.parts.routing import ByCluster, ByDomain, ClusterReport, Routing, domain_ids, places
 
 SHARED = "shared"
 
@@ -83,6 +83,9 @@ class Ranker(TaskModel):
         ids = self._embedded_ids(batch)
         for name, routing in self._routings.items():
             routing.observe(self.embeddings[name](ids), whole)
+
+    def clusters(self) -> dict[str, ClusterReport]:
+        return {name: report for name, routing in self._routings.items() if (report := routing.report())}
 
     def maskable_weights(self) -> dict[str, Tensor]:
         return self.network.maskable_weights()

@@ -19,7 +19,7 @@ from trainer.parts.embedding import Embedding
 from trainer.parts.mask import Mask
 from trainer.parts.mvke import ProductGate, VirtualKernelExperts, VirtualKernelGate
 from trainer.parts.network import build_network
-from trainer.parts.routing import ByCluster, places
+from trainer.parts.routing import ByCluster, ClusterReport, places
 from trainer.parts.two_tower import CosineScore, TagTower
 from trainer.parts.user_tower import MixtureOfExperts, OneVector, UserTower
 from trainer.seeding import seed_of
@@ -83,6 +83,10 @@ class Tagger(TaskModel):
         ids = batch.ids[:, self.user_columns]
         for towers in dict.fromkeys(self._towers_of.values()):  # each once, also when all heads share them
             towers.user_tower.observe(towers.user_embedding(ids), whole)
+
+    def clusters(self) -> dict[str, ClusterReport]:
+        towers = {SHARED: self._towers_of[self.heads[0]]} if SHARED in self.towers else self._towers_of
+        return {name: report for name, each in towers.items() if (report := each.user_tower.clusters())}
 
     def towers_of(self, head: str) -> TwoTowers:
         """The towers that serve a head."""

@@ -76,32 +76,38 @@ class Star(HeadNetwork):
 class PartitionedNorm(nn.Module):
     """x [B, width] normalised by the mean and variance of its domain, scaled and shifted (Sheng et al. 2021).
 
-    Scale and shift are a shared part times (plus) a domain's own. While it learns, statistics are those of the domain's
-    rows in the batch, from two rows on; then, and for a single row, the moving averages. Domains without a part of
-    their own are normalised by the averages of all rows.
+    Scale and shift are a shared part times (plus) a domain's own. Moments are moving averages over rows, in training as
+    in serving: a batch holds few rows of a domain here, and their own moments would be noise (in the paper a batch is
+    of one domain). A domain that has shown fewer rows than ENOUGH is normalised by the moments of all rows.
     """
+
+    ENOUGH = 200  # rows
 
     def __init__(self, width: int, domains: Sequence[int]) -> None:
         super().__init__()
         self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
         self.all_rows = MovingMoments(width)
-        own = {str(domain): DomainNorm(width) for domain in domains}
-        self.of_domains = nn.ModuleDict(own)
-        self._of_domains = own
+        self._of_domains = {domain: DomainNorm(width) for domain in domains}
+        self.of_domains = nn.ModuleDict({str(domain): own for domain, own in self._of_domains.items()})
 
     def forward(self, x: Tensor, groups: Groups) -> Tensor:
         if self.training:
             self.all_rows.learn(x)
-        return groups.join([self._of_domain(str(domain), rows) for domain, rows in groups.split(x)])
+        return groups.join([self._of_domain(domain, rows) for domain, rows in groups.split(x)])
 
-    def _of_domain(self, domain: str, x: Tensor) -> Tensor:
+    def _of_domain(self, domain: int, x: Tensor) -> Tensor:
+        by_all = self.all_rows.normalised(x)
         if (own := self._of_domains.get(domain)) is None:
-            return self.all_rows.normalised(x) * self.scale + self.shift
-        normalised: Tensor = own.moments(x)
+            return by_all * self.scale + self.shift
+        if self.training:
+            own.moments.learn(x)
+        normalised = torch.where(own.moments.rows < self.ENOUGH, by_all, own.moments.normalised(x))
         return normalised * (self.scale * own.scale) + self.shift + own.shift
 
 
 class DomainNorm(nn.Module):
+    """What a domain adds to the shared scale and shift, and its moments."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
@@ -109,35 +115,27 @@ class DomainNorm(nn.Module):
 
 
 class MovingMoments(nn.Module):
-    """Mean and variance of the rows seen so far, as moving averages over batches."""
+    """Mean and mean square [width] of the rows so far: all of them at first, then about the last WINDOW rows."""
 
     mean: Tensor
-    variance: Tensor
-    batches: Tensor
-    EPSILON, RATE = 1e-5, 0.99
+    square: Tensor
+    rows: Tensor
+    EPSILON, WINDOW = 1e-5, 10_000
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("variance", torch.ones(width))
-        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, width] normalised: by its own moments while learning, from two rows on."""
-        if not self.training or len(x) < 2:
-            return self.normalised(x)
-        self.learn(x)
-        return (x - x.mean(0)) / (x.var(0, unbiased=False) + self.EPSILON).sqrt()
+        self.register_buffer("square", torch.zeros(width))
+        self.register_buffer("rows", torch.zeros((), dtype=torch.int64))
 
     def normalised(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / (self.variance + self.EPSILON).sqrt()
+        variance = (self.square - self.mean.square()).clamp(min=0)
+        return (x - self.mean) / (variance + self.EPSILON).sqrt()
 
     @torch.no_grad()
     def learn(self, x: Tensor) -> None:
-        if len(x) < 2:
-            return
-        self.batches += 1
-        # an average of all batches at first, so that the start values have no weight
-        rate = (1 / self.batches).clamp(min=1 - self.RATE)
-        self.mean += rate * (x.mean(0) - self.mean)
-        self.variance += rate * (x.var(0, unbiased=False) - self.variance)
+        self.rows += len(x)
+        rate = (len(x) / self.rows).clamp(min=len(x) / self.WINDOW).clamp(max=1)
+        # new tensors: what the gradient of this batch needs is left as it is
+        self.mean = self.mean + rate * (x.mean(0) - self.mean)
+        self.square = self.square + rate * (x.square().mean(0) - self.square)

@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,10 @@ class Routing(nn.Module, ABC):
     """Embedded features [B, F, dim] and ids [B, C] -> the group of each row, int64 [B], without gradient."""
 
     observes = False  # whether it learns from impressions
+
+    def report(self) -> "ClusterReport | None":
+        """What a day shows of its clusters; None when it has none."""
+        return None
 
     @abstractmethod
     def forward(self, vectors: Tensor, ids: Tensor) -> Tensor: ...
@@ -69,6 +75,15 @@ def dynamic_routing(vectors: Tensor, centres: Tensor, iterations: int = ITERATIO
 def moved(centres: Tensor, of_batch: Tensor, rate: float = RATE) -> Tensor:
     """AdaptDHM Algorithm 1, line 7 (eq. 5): the moving average of unit centres [K, D], of length 1 again."""
     return F.normalize(rate * centres + (1 - rate) * of_batch, dim=1)
+
+
+@dataclass(frozen=True)
+class ClusterReport:
+    """A day's clusters: shares of its impressions, cosine of each pair of centres, how often each was revived."""
+
+    shares: list[float]
+    cosines: dict[tuple[int, int], float]
+    revived: list[int]
 
 
 class ByCluster(Routing):
@@ -133,6 +148,14 @@ class ByCluster(Routing):
         slow = self.SHARE_RATE**whole
         self.shares = slow * self.shares + (1 - slow) * rows / len(flat)
         self._revive(routed, similarity)
+
+    def report(self) -> ClusterReport:
+        cosines = (self.centres @ self.centres.T).tolist()
+        return ClusterReport(
+            shares=(self.seen / self.seen.sum().clamp(min=1)).tolist(),
+            cosines={(a, b): cosines[a][b] for a, b in combinations(range(len(cosines)), 2)},
+            revived=self.revived.tolist(),
+        )
 
     def _directions(self, flat: Tensor) -> Tensor:
         return self.SHARPNESS * F.normalize(flat - self.mean.nan_to_num(), dim=1)

@@ -11,7 +11,7 @@ from trainer.parts.groups import Groups
 from trainer.parts.head_network import HeadNetwork
 from trainer.parts.mask import Mask
 from trainer.parts.mvke import VirtualKernelExperts
-from trainer.parts.routing import ByCluster
+from trainer.parts.routing import ByCluster, ClusterReport
 from trainer.parts.sharing import HeadMasks
 
 
@@ -43,6 +43,10 @@ class UserTower(nn.Module, ABC):
     def observes(self) -> bool:
         """Whether it learns from users as such, in `observe`."""
         return False
+
+    def clusters(self) -> ClusterReport | None:
+        """What it shows of the clusters of users since it was built; None when it has none."""
+        return None
 
     def observe(self, fields: Tensor, whole: float) -> None:
         """Called with the users of batches of all impressions; `whole`: share of a whole batch's rows."""
@@ -78,6 +82,9 @@ class OneVector(UserTower):
     @property
     def observes(self) -> bool:
         return self.routing is not None
+
+    def clusters(self) -> ClusterReport | None:
+        return self.routing.report() if self.routing else None
 
     def observe(self, fields: Tensor, whole: float) -> None:
         if self.routing:

@@ -84,6 +84,29 @@ def feature_importance(shares: Mapping[str, Mapping[str, float]]) -> Figure:
     return figure
 
 
+def cluster_shares(days: Mapping[str, tuple[Sequence[float], Sequence[int]]]) -> Figure:
+    """The share of each day's impressions that each cluster has, stacked; a star where a cluster was revived.
+
+    days: day -> (share of each cluster, times each was revived).
+    """
+    figure = Figure(figsize=(max(5.0, 0.45 * len(days) + 3), 3.8), layout="constrained")
+    axes = figure.subplots()
+    shares = np.array([of_day for of_day, _ in days.values()])
+    revived = np.array([of_day for _, of_day in days.values()]) > 0
+    below = np.zeros(len(days))
+    colours = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]  # listed colour maps have them
+    for cluster in range(shares.shape[1]):
+        height = shares[:, cluster]
+        axes.bar(list(days), height, bottom=below, color=colours[cluster % 20], label=f"cluster {cluster}", width=0.9)
+        for place in revived[:, cluster].nonzero()[0]:
+            axes.plot(place, below[place] + height[place] / 2, "*", markersize=12, color="black")
+        below += height
+    axes.set(title="Share of impressions by cluster (star: revived)", ylim=(0, 1))
+    axes.tick_params(axis="x", rotation=90, labelsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
+    return figure
+
+
 def metric_by_model(means: Mapping[str, float], sds: Mapping[str, float], base: str, metric: str) -> Figure:
     """A point for each model, with its standard deviation over seeds; the base's mean as a line."""
     figure = Figure(figsize=(7, 0.3 * len(means) + 1.4), layout="constrained")

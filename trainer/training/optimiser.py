@@ -16,6 +16,11 @@ TABLES = "tables"
 State = dict[str, dict[str, dict[str, Tensor]]]
 
 
+def size_above_tables(model: nn.Module) -> int:
+    """Number of parameters that are not embedding tables."""
+    return sum(parameter.numel() for name, parameter in model.named_parameters() if not name.endswith(".table"))
+
+
 class StepOptimiser:
     """steps: the names of the kinds of steps."""
 

@@ -1,6 +1,7 @@
 """What the tests of combinations do with each: build it, take a step, save it and load it."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,8 @@ def steps_saves_and_loads(
     adam = StepOptimiser(network, [step.name for step in objective.steps], model.optimiser)
 
     def predictions(of: TaskModel) -> dict[tuple[str, bool], Tensor]:
-        """By the weights themselves (in training mode), and by their moving average."""
-        found = {}
+        """By the weights themselves (in training mode), and by their moving average; the model stays as it is."""
+        found, of = {}, deepcopy(of)
         for training in (True, False):
             of.train(training)
             with torch.inference_mode():
@@ -95,6 +96,7 @@ def steps_saves_and_loads(
         loss.backward()
         adam.step(step.name)
         network.after_step()
+    network.observe(batch, 1.0)
     after = predictions(network)
     assert set(after) == {(target.name, training) for target in objective.targets for training in (True, False)}
     for name, probability in after.items():
