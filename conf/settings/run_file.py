@@ -120,6 +120,18 @@ class Vocabulary(Section):
     min_count: int = Field(2, ge=1, description="occurrences, over all days so far, until a value gets an id")
 
 
+class Domain(Section):
+    """Which impressions are of one kind: those of a placement, a tab, a group of users."""
+
+    feature: Name | None = Field(
+        None,
+        description="name of the feature whose values are the domains (placement, tab, occupation); a numeric feature's"
+        " buckets are. Comparisons report by it, and models with a part for each domain have one for each of its ids."
+        " A value is a domain of its own once it has an id, so min_count of that feature groups rare values. By"
+        " default the feature `domain`, if there is one",
+    )
+
+
 class Training(Section):
     """How ranker and tagger are trained, day by day."""
 
@@ -217,6 +229,7 @@ class Settings(BaseSettings):
     )
     labels: Labels = Field(Labels(), description="how events become labels")
     vocabulary: Vocabulary = Field(Vocabulary(), description="which values get an id of their own")
+    domain: Domain = Field(Domain(), description="which impressions are of one kind")
     training: Training = Field(description="how ranker and tagger are trained, day by day")
     masks: Masks = Field(description="LT4REC Algorithm 1, run once on the first days")
     ranker: Ranker = Field(description="the ranker that the DAG `daily` trains")
@@ -224,6 +237,12 @@ class Settings(BaseSettings):
     tagging: Tagging = Field(Tagging(), description="what is published about a day's tags, and when a day is refused")
     daily: Daily = Field(Daily(), description="the scheduled DAG")
     features: list[Feature] = Field(min_length=1, description="the columns that models read, in any order")
+
+    @property
+    def domain_feature(self) -> Feature | None:
+        """The feature whose values are the domains: the one that [domain] names, else the one named `domain`."""
+        name = self.domain.feature or "domain"
+        return next((f for f in self.features if f.name == name and f.kind != "multi"), None)
 
     @model_validator(mode="after")
     def _features_fit(self) -> "Settings":
@@ -237,4 +256,8 @@ class Settings(BaseSettings):
             )
         if not any(f.table == "users" for f in self.features):
             raise ValueError("[[features]]: the tagger needs at least one feature of table 'users'")
+        if self.domain.feature and self.domain_feature is None:
+            single = ", ".join(f.name for f in self.features if f.kind != "multi")
+            why = "has several values" if self.domain.feature in names else "is not in [[features]]"
+            raise ValueError(f"[domain] feature = '{self.domain.feature}' {why}; name one of: {single}")
         return self
