@@ -54,7 +54,7 @@ def _is_built(paths: Paths, settings: Settings, day: date) -> bool:
     if not up_to_date(target, {"settings_hash": settings_hash(settings)}):
         rebuild = build_command(settings.training.start, "<last day>")
         raise InputError(
-            "was built with other settings of source, attribution, labels, vocabulary or features",
+            "was built with other settings of source, attribution, labels, vocabulary, domain or features",
             where=target,
             hint=f"choose another [lake] root, or rebuild all days: {rebuild} --force",
         )

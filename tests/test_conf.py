@@ -89,6 +89,12 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
         ),
         ('tag_feature = "tag"', 'tag_feature = "age"', "name a categorical or multi feature of items"),
         ('name = "gender"', 'name = "age"', "feature named twice: age"),
+        (
+            "[daily]",
+            '[domain]\nfeature = "place"\n\n[daily]',
+            r"\[domain\] feature = 'place' is not in \[\[features\]\]; name one of: user_id, age, .*, domain, hour;",
+        ),
+        ("[daily]", '[domain]\nfeature = "tag"\n\n[daily]', "feature = 'tag' has several values; name one of: user_id"),
         ("start = 2026-01-01", 'start = "soon"', "key 'training.start'"),
         ("[lake]", "[lake", "not TOML"),
         ('world = "video"', 'world = "video"\npath = "x"', r"unknown key 'source.path'"),

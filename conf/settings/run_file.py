@@ -132,6 +132,18 @@ class Vocabulary(Section):
     min_count: int = Field(2, ge=1, description="occurrences, over all days so far, until a value gets an id")
 
 
+class Domain(Section):
+    """Which impressions are of one kind: those of a placement, a tab, a group of users."""
+
+    feature: Name | None = Field(
+        None,
+        description="name of the feature whose values are the domains (placement, tab, occupation); a numeric feature's"
+        " buckets are. Comparisons report by it, and models with a part for each domain have one for each of its ids."
+        " A value is a domain of its own once it has an id, so min_count of that feature groups rare values. By"
+        " default the feature `domain`, if there is one",
+    )
+
+
 class Training(Section):
     """How ranker and tagger are trained, day by day."""
 
@@ -229,6 +241,7 @@ class Settings(BaseSettings):
     )
     labels: Labels = Field(Labels(), description="how events become labels")
     vocabulary: Vocabulary = Field(Vocabulary(), description="which values get an id of their own")
+    domain: Domain = Field(Domain(), description="which impressions are of one kind")
     training: Training = Field(description="how ranker and tagger are trained, day by day")
     masks: Masks = Field(description="LT4REC Algorithm 1, run once on the first days")
     ranker: Ranker = Field(description="the ranker that the DAG `daily` trains")

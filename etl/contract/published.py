@@ -11,7 +11,12 @@ from etl.contract.table import DOUBLE, FLOAT, INT, LONG, STRING, Column, LakeTab
 _IMPRESSION_ID = Column("impression_id", STRING, "the impression")
 _USER_ID = Column("user_id", STRING, "the user")
 _ITEM_ID = Column("item_id", STRING, "the item shown")
-_DOMAIN = Column("domain", STRING, "page, tab or placement of the impression")
+_DOMAIN = Column(
+    "domain",
+    STRING,
+    "value of the feature that [domain] names, `18 to < 25` of a number, `unknown` where missing; without such a"
+    " feature the impression's own domain",
+)
 _TAG = Column("tag", STRING, "the tag, as the items table writes it")
 _SCORE = Column("score", FLOAT, "calibrated probability; on the [training] start day the model's own")
 _FEATURE = Column(

@@ -11,6 +11,7 @@ from conf.settings.run_file import Settings
 from etl.contract import SNAPSHOTS, STAGES, label_columns
 from etl.samples import quality
 from etl.samples.attribution import attribute
+from etl.samples.domains import with_domain
 from etl.samples.labels import labels
 from etl.samples.raw_features import joined
 from etl.sources.base import RawTables
@@ -42,6 +43,7 @@ def assemble(tables: RawTables, settings: Settings, first: date, last: date) -> 
         {name: quality.usable(table) for name, table in snapshots.items()},
         settings.features,
     )
+    rows = with_domain(rows, settings.domain_feature)
     return Assembled(impressions, events, snapshots, rows.cache())
 
 

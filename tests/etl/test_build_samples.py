@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.errors import InputError
-from conf.settings.run_file import Feature
+from conf.settings.run_file import Domain, Feature, Lake
 from etl import build_samples
 from etl.contract import EVENT_TABLES, RAW, labels_of, samples_schema
 from etl.samples.statistics import value_statistics
@@ -123,6 +123,23 @@ def test_ids_are_those_of_the_days_vocabulary_and_never_change(built):
         users = ids
     assert sorted(users) == list(range(2, len(users) + 2))
     assert runs.manifest(built, THREE)["vocabulary"]["user_id"] == len(users) + 2
+
+
+@pytest.mark.parametrize("name", ["age", "duration_s"])
+def test_the_domain_of_a_sample_is_the_value_of_the_feature_that_the_run_file_names(spark, built, tmp_path, name):
+    settings = built.model_copy(update={"domain": Domain(feature=name), "lake": Lake(root=tmp_path)})
+    build_samples.build(settings, [ONE])
+    found, before = runs.samples(settings, ONE), runs.samples(built, ONE)
+    hidden = world(built.source)
+    if name == "age":
+        assert (found["domain"] == found["user_id"].map(hidden.users.set_index("user_id")["age"])).all()
+    else:
+        numbers = {"< 10": 2, "10 to < 60": 3, ">= 60": 4}
+        assert (found["f_duration_s"] == found["domain"].map(numbers)).all()
+    assert found.drop(columns="domain").equals(before.drop(columns="domain"))
+    assert set(before["domain"]) == {"d0", "d1", "d2"}
+    with pytest.raises(InputError, match=r"was built with other settings of source, .*domain"):
+        build_samples.build(settings.model_copy(update={"domain": Domain()}), [ONE])
 
 
 def test_a_vocabulary_counts_the_impressions_of_samples_up_to_its_day(built):

@@ -1,7 +1,7 @@
 """What makes the samples of a day others: the hash that a later build compares."""
 
 from conf.load import load_settings
-from conf.settings.run_file import Settings
+from conf.settings.run_file import Domain, Settings
 from etl.samples.settings_hash import settings_hash
 
 
@@ -24,3 +24,17 @@ def test_a_feature_that_reads_something_else_counts():
     changed = [with_features(settings, column="other"), with_features(settings, min_count=7)]
     fewer = settings.model_copy(update={"features": settings.features[:-1]})
     assert len({settings_hash(s) for s in (settings, *changed, fewer)}) == 4
+
+
+def test_another_domain_counts_and_the_one_that_samples_have_anyway_does_not():
+    settings = load_settings("conf/demo.toml")
+    named, by_age, by_hour = (
+        settings.model_copy(update={"domain": Domain(feature=name)}) for name in ("domain", "age", "hour")
+    )
+    assert settings_hash(named) == settings_hash(settings)
+    assert len({settings_hash(s) for s in (settings, by_age, by_hour)}) == 3
+
+
+def test_lakes_from_before_domains_and_distributions_stay_valid():
+    """As of the commit before these keys came."""
+    assert [settings_hash(load_settings(name)) for name in ("demo", "shop")] == ["18165af746b55ed7", "23ae0dedc4787cf9"]
