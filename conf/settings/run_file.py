@@ -114,18 +114,6 @@ class Feature(Section):
         return self.column or self.name
 
 
-class Domain(Section):
-    """Which impressions are of one kind: those of a placement, a tab, a group of users."""
-
-    feature: Name | None = Field(
-        None,
-        description="name of the feature whose values are the domains (placement, tab, occupation); a numeric feature's"
-        " buckets are. Comparisons report by it, and models with a part for each domain have one for each of its ids."
-        " A value is a domain of its own once it has an id, so min_count of that feature groups rare values. By"
-        " default the feature `domain`, if there is one",
-    )
-
-
 class Vocabulary(Section):
     """Which values get an id of their own."""
 
@@ -248,7 +236,6 @@ class Settings(BaseSettings):
     tagger: Tagger = Field(description="the tagger that the DAG `daily` trains")
     tagging: Tagging = Field(Tagging(), description="what is published about a day's tags, and when a day is refused")
     daily: Daily = Field(Daily(), description="the scheduled DAG")
-    domain: Domain = Field(Domain(), description="which impressions are of one kind")
     features: list[Feature] = Field(min_length=1, description="the columns that models read, in any order")
 
     @property

@@ -145,6 +145,25 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.parametrize("model", ["adaptdhm", "star_full"])
+def test_what_a_model_keeps_beside_its_weights_survives_a_kill_too(settings, monkeypatch, model):
+    """Centres and moments: killed between two days, and without a kill."""
+    monkeypatch.setenv("SPARSETAG_RANKER__MODEL", model)
+    publish_days(settings, 2)
+    command = ["trainer.train_day", "--config", "conf/demo.toml", "--family", "ranker", "--day", "2026-01-02"]
+    moment = "models.*dt=2026-01-02.*MANIFEST"
+    killed = subprocess.run([sys.executable, "-c", KILLED, moment, *command], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    tables = [settings.lake.root / kind for kind in ("models", "predictions")]
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+    again = [bits(table) for table in tables]
+    for table in tables:
+        shutil.rmtree(table)
+    main()
+    assert [bits(table) for table in tables] == again
+
+
 @pytest.mark.parametrize(
     ("moment", "left"),
     [

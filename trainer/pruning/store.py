@@ -43,9 +43,21 @@ def load_for(settings: Settings, model: NetworkModel) -> dict[str, Mask]:
     """The published masks, checked against the model that will use them; raises InputError."""
     where = folder(settings, model)
     hint = "make them first: sparsetag generate_masks (with --model for a model that the run file does not name)"
-    masks, _ = read(where, hint=hint)
+    masks, manifest = read(where, hint=hint)
     check_architecture(masks, set(model.heads), mask_shapes(model, settings), where)
+    check_domain(manifest["model"]["domain"], model, where)
     return masks
+
+
+def check_domain(found_with: Mapping[str, Any], model: NetworkModel, where: object) -> None:
+    """Raises InputError for masks that were found without the model's clusters or domains in place."""
+    wanted = model.domain.model_dump(mode="json")
+    if found_with != wanted:
+        raise InputError(
+            f"masks found with [domain] {found_with}, but the model has {wanted}",
+            where=where,
+            hint="give the model masks of its own: set [sharing] masks to a new name, and run generate_masks for it",
+        )
 
 
 def check_architecture(masks: Mapping[str, Mask], tasks: set[str], shapes: dict[str, list[int]], where: object) -> None:

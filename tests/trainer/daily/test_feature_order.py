@@ -31,6 +31,8 @@ MODELS: list[tuple[Family, str]] = [
     ("ranker", "s_weight_multiview_mean"),
     ("ranker", "esm2_tanh"),
     ("ranker", "gbdt"),
+    ("ranker", "star"),
+    ("ranker", "adaptdhm_user"),
     ("tagger", "mvke"),
     ("tagger", "two_tower_sparse"),
 ]
