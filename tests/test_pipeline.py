@@ -123,7 +123,7 @@ def test_profiles_hold_the_tags_and_audiences_everybody_who_scores_enough(lake):
 
 def test_tags_follow_the_taste_that_the_world_gave_its_users(lake):
     """A user's best tag is clicked more than that user's average tag would be."""
-    taste = world(lake.source).taste["click"]
+    taste = world(lake.source).mean_taste("click")
     tags = read_tags(Paths(lake.lake.root).user_tags(LAST, "interest"))
     best = tags[tags["rank"] == 1]
     users, numbers = best["user_id"].str[1:].astype(int), best["tag"].str[3:].astype(int)

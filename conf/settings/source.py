@@ -1,9 +1,10 @@
 """Where the raw tables come from: the [source] section of a run file."""
 
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from conf.settings.base import Section
 
@@ -29,6 +30,50 @@ class Simulated(Section):
     tags: int = Field(24, ge=2, description="number of tags")
     impressions: int = Field(20000, ge=100, description="number of impressions per day")
     seed: int = Field(0, ge=0, description="seed of the world")
+    domains: int = Field(3, ge=1, description="number of domains: d0, which has most impressions, d1, ...")
+    distributions: int = Field(
+        1,
+        ge=1,
+        description="number of distributions that the domains belong to; each has users, items, clicks and tastes of"
+        " its own",
+    )
+    opens: dict[str, date] = Field(
+        default_factory=dict, description="domain -> first day on which it is shown; others are shown from the start"
+    )
+    closes: dict[str, date] = Field(
+        default_factory=dict, description="domain -> last day on which it is shown; others are shown without end"
+    )
+
+    def __hash__(self) -> int:
+        """Of every key, the dicts too: hidden parameters are kept by their settings."""
+        return hash(self.model_dump_json())
+
+    @model_validator(mode="after")
+    def _every_distribution_has_a_domain(self) -> "Simulated":
+        if self.distributions > self.domains:
+            raise ValueError(
+                f"distributions = {self.distributions}, but domains = {self.domains}: each needs a domain, add domains"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _days_of_domains_fit(self) -> "Simulated":
+        names = [f"d{number}" for number in range(self.domains)]
+        for key, days in (("opens", self.opens), ("closes", self.closes)):
+            if unknown := sorted(set(days) - set(names)):
+                raise ValueError(f"{key}: '{unknown[0]}' is no domain; name one of d0 to {names[-1]}")
+        for name in sorted(set(self.opens) & set(self.closes)):
+            if self.closes[name] < self.opens[name]:
+                raise ValueError(f"domain '{name}' closes on {self.closes[name]}, before it opens; change a day")
+        if not set(names) - set(self.opens) - set(self.closes):
+            raise ValueError("opens and closes name every domain; leave out one, which is shown every day")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out younger keys at their defaults, so that hashes of settings are those of lakes without them."""
+        younger = {"domains": 3, "distributions": 1, "opens": {}, "closes": {}}
+        return {key: value for key, value in dump(self).items() if key not in younger or value != younger[key]}
 
 
 class EventTable(Section):

@@ -8,7 +8,8 @@ import pandas as pd
 from scipy.special import betainc, expit  # type: ignore[import-untyped]
 
 from conf.settings.source import Simulated
-from etl.world.parameters import ACTION_LIFT, DAY_MS, DOMAINS, EPOCH, STAGES, TRAFFIC, Floats, score, world
+from etl.world.parameters import ACTION_LIFT, DAY_MS, EPOCH, STAGES, drawn, score, world
+from etl.world.population import Floats
 
 # of the Beta distribution of the share watched: the larger, the closer to the mean
 CONCENTRATION = 4.0
@@ -39,9 +40,7 @@ def world_day(settings: Simulated, day: date) -> Day:
     random = np.random.default_rng([settings.seed, 2, day.toordinal()])
     n = settings.impressions
     ts = (day - EPOCH).days * DAY_MS + np.sort(_time_of_day(random, n))
-    user = random.choice(settings.users, n, p=hidden.activity)
-    item = random.choice(settings.items, n, p=hidden.popularity)
-    domain = random.choice(DOMAINS, n, p=TRAFFIC)
+    user, item, domain = drawn(hidden, hidden.traffic * _shown(settings, day), random, n)
     p_click, p_action, p_third = (expit(score(hidden, stage, user, item, domain)) for stage in STAGES)
     click = random.random(n) < p_click
     action = random.random(n) < p_action
@@ -67,6 +66,12 @@ def world_day(settings: Simulated, day: date) -> Day:
         conversion=value,
         random=random,
     )
+
+
+def _shown(settings: Simulated, day: date) -> Floats:
+    """Whether each domain is shown on the day [domains]."""
+    names = [f"d{number}" for number in range(settings.domains)]
+    return np.array([settings.opens.get(n, day) <= day <= settings.closes.get(n, day) for n in names])
 
 
 def _time_of_day(random: np.random.Generator, count: int) -> Floats:

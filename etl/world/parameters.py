@@ -4,6 +4,8 @@ Everything follows from (seed, world, sizes). Age, gender and region explain mos
 part is the user's own. Items differ in tags, author, duration, quality and bait. Bait makes the tasks conflict: it
 attracts clicks and spoils what follows them.
 
+Domains belong to distributions (etl/world/distributions.py); by default there are three domains and one distribution.
+
 `video` has the rates of LT4REC's data (click 0.41, conversion = share watched), `shop` those of ESM2's (click 0.063,
 action 0.12 of clicks, purchase 0.011 of clicks, more often after an action).
 """
@@ -11,17 +13,15 @@ action 0.12 of clicks, purchase 0.011 of clicks, more often after an action).
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit  # type: ignore[import-untyped]
 
 from conf.settings.source import Simulated
+from etl.world.distributions import made_audience, made_domains
+from etl.world.population import Floats, made_items, made_taste, made_users
 
-AGES, GENDERS, REGIONS, TAGS_AN_ITEM = 6, 2, 8, 3
-TRAFFIC = (0.5, 0.35, 0.15)  # share of each domain
-DOMAINS = len(TRAFFIC)
 DAY_MS = 86_400_000
 EPOCH = date(1970, 1, 1)
 RATES = {
@@ -32,8 +32,6 @@ STAGES = ("click", "action", "conversion")
 # shop: how much likelier a purchase is after a click and an action than after a click alone
 ACTION_LIFT = 14.0
 
-Floats = Any  # numpy array
-
 
 @dataclass(frozen=True)
 class World:
@@ -41,87 +39,70 @@ class World:
 
     users: pd.DataFrame
     items: pd.DataFrame
-    taste: dict[str, Floats]  # stage -> [users, tags]
+    taste: dict[str, Floats]  # stage -> [distributions, users, tags]
     item_tags: Floats  # [items, tags], rows sum to 1
     item_effect: dict[str, Floats]  # stage -> [items]
     domain_effect: Floats  # [domains]
-    popularity: Floats  # [items], sums to 1
-    activity: Floats  # [users], sums to 1
+    traffic: Floats  # [domains], sums to 1
+    distribution: Floats  # [domains], the number of each domain's distribution
+    popularity: Floats  # [distributions, items], rows sum to 1
+    activity: Floats  # [distributions, users], rows sum to 1
     intercept: dict[str, float]  # stage -> logit
+
+    def mean_taste(self, stage: str) -> Floats:
+        """[users, tags], over all distributions, each by its traffic."""
+        return np.average(self.taste[stage], axis=0, weights=np.bincount(self.distribution, self.traffic))
 
 
 @lru_cache(maxsize=4)
 def world(settings: Simulated) -> World:
     """The world of these settings, its intercepts calibrated to the rates of RATES."""
     random = np.random.default_rng([settings.seed, 1])
-    users, attributes = _users(random, settings.users)
-    items, item_tags = _items(random, settings.items, settings.tags)
+    users, attributes = made_users(random, settings.users)
+    items, item_tags = made_items(random, settings.items, settings.tags)
     quality, bait = random.normal(0, 0.5, settings.items), random.normal(0, 0.5, settings.items)
-    taste = {stage: _taste(random, attributes, settings) for stage in STAGES}
-    # users convert partly by the taste they click by, partly by another
-    taste["conversion"] = 0.5 * taste["click"] + 0.85 * taste["conversion"]
+    common = {stage: made_taste(random, attributes, settings.tags) for stage in STAGES}
     popularity = random.dirichlet(np.full(settings.items, 2.0))
     activity = random.dirichlet(np.full(settings.users, 3.0))
+    audience, domains = made_audience(settings, activity, popularity, common, attributes), made_domains(settings)
+    # users convert partly by the taste they click by, partly by another
+    conversion = 0.5 * audience.taste["click"] + 0.85 * audience.taste["conversion"]
     uncalibrated = World(
         users=users,
         items=items,
-        taste=taste,
+        taste=audience.taste | {"conversion": conversion},
         item_tags=item_tags,
         item_effect={"click": quality + bait, "action": quality, "conversion": quality - bait},
-        domain_effect=np.array([0.3, 0.0, -0.5]),
-        popularity=popularity,
-        activity=activity,
-        intercept=dict.fromkeys(taste, 0.0),
+        domain_effect=domains.effect,
+        traffic=domains.traffic,
+        distribution=domains.distribution,
+        popularity=audience.popularity,
+        activity=audience.activity,
+        intercept=dict.fromkeys(STAGES, 0.0),
     )
     return _calibrated(uncalibrated, settings, random)
 
 
-def _users(random: np.random.Generator, count: int) -> tuple[pd.DataFrame, Floats]:
-    age = random.choice(AGES, count, p=[0.15, 0.3, 0.25, 0.15, 0.1, 0.05])
-    gender, region = random.integers(0, GENDERS, count), random.integers(0, REGIONS, count)
-    frame = pd.DataFrame(
-        {
-            "user_id": [f"u{n}" for n in range(count)],
-            "age": [f"{10 * (a + 1)}s" for a in age],
-            "gender": np.array(["f", "m"])[gender],
-            "region": [f"r{r}" for r in region],
-        }
-    )
-    one_hot = np.concatenate([np.eye(AGES)[age], np.eye(GENDERS)[gender], np.eye(REGIONS)[region]], axis=1)
-    return frame, one_hot
+def drawn(world: World, traffic: Floats, random: np.random.Generator, count: int) -> tuple[Floats, Floats, Floats]:
+    """Numbers of user, item and domain of impressions, each [count]; traffic: the weight of each domain."""
+    of_user, of_item, of_domain = random.random((3, count))
+    domain = _chosen(traffic, of_domain)
+    user, item = np.empty_like(domain), np.empty_like(domain)
+    for number, (activity, popularity) in enumerate(zip(world.activity, world.popularity, strict=True)):
+        rows = world.distribution[domain] == number
+        user[rows], item[rows] = _chosen(activity, of_user[rows]), _chosen(popularity, of_item[rows])
+    return user, item, domain
 
 
-def _items(random: np.random.Generator, count: int, tags: int) -> tuple[pd.DataFrame, Floats]:
-    weights = random.dirichlet(np.full(tags, 3.0))
-    tag_counts = random.integers(1, min(TAGS_AN_ITEM, tags) + 1, count)
-    chosen = [random.choice(tags, n, replace=False, p=weights) for n in tag_counts]
-    shares = np.zeros((count, tags))
-    for item, its_tags in enumerate(chosen):
-        shares[item, its_tags] = 1 / len(its_tags)
-    frame = pd.DataFrame(
-        {
-            "item_id": [f"i{n}" for n in range(count)],
-            "author_id": [f"a{a}" for a in random.integers(0, max(1, count // 5), count)],
-            "tags": [[f"tag{t:02d}" for t in its_tags] for its_tags in chosen],
-            "duration_s": np.round(np.exp(random.normal(3.6, 0.8, count)), 1),
-        }
-    )
-    return frame, shares
-
-
-def _taste(random: np.random.Generator, attributes: Floats, settings: Simulated) -> Floats:
-    """Preferences [users, tags] of unit variance, of which 5 % is the user's own."""
-    groups = [AGES, GENDERS, REGIONS]
-    scale = np.repeat([0.75, 0.45, 0.4], groups)[:, None]
-    explained = attributes @ (random.normal(0, 1, (sum(groups), settings.tags)) * scale)
-    return explained + random.normal(0, 0.2, (settings.users, settings.tags))
+def _chosen(weights: Floats, uniform: Floats) -> Floats:
+    """Numbers by their weights, as numpy's Generator.choice makes them of uniform draws."""
+    cumulated = weights.cumsum()
+    return (cumulated / cumulated[-1]).searchsorted(uniform, side="right")
 
 
 def _calibrated(world: World, settings: Simulated, random: np.random.Generator) -> World:
     """Sets each stage's intercept so that its mean over a reference sample is the wanted rate."""
-    user = random.choice(settings.users, 20_000, p=world.activity)
-    item = random.choice(settings.items, 20_000, p=world.popularity)
-    domain = random.choice(DOMAINS, 20_000, p=TRAFFIC)
+    user, item, domain = drawn(world, world.traffic, random, 20_000)
     rates = RATES[settings.world]
     intercept: dict[str, float] = {}
     weights: Floats = np.ones(20_000)
@@ -149,8 +130,9 @@ def _intercept(logits: Floats, weights: Floats, wanted: float) -> float:
 
 def score(world: World, stage: str, user: Floats, item: Floats, domain: Floats) -> Floats:
     """Logits of a stage's probability, for impressions given by the numbers of user, item and domain."""
+    taste = world.taste[stage][world.distribution[domain], user]
     return (
-        1.2 * np.einsum("nt,nt->n", world.taste[stage][user], world.item_tags[item])
+        1.2 * np.einsum("nt,nt->n", taste, world.item_tags[item])
         + 0.8 * world.item_effect[stage][item]
         + (world.domain_effect[domain] if stage == "click" else 0.0)
         + world.intercept[stage]

@@ -47,7 +47,7 @@ def of_tagger(settings: Settings, name: str, day: date, task: str) -> tuple[floa
         vectors = exported.tagger.user_vectors(torch.tensor(users[columns].to_numpy("int64")), task)
         scores = cosines(vectors, exported.tasks[task]).numpy()
     places = users["user_id"].str[1:].astype(int), [int(tag[3:]) for tag in tags.values()]
-    taste = world(settings.source).taste[STAGES[task]][np.ix_(*places)]
+    taste = world(settings.source).mean_taste(STAGES[task])[np.ix_(*places)]
     return rank_correlation(scores, taste, 1), rank_correlation(scores, taste, 0)
 
 

@@ -14,6 +14,7 @@ from etl.world.parameters import DAY_MS, EPOCH, world
 DAY = date(2026, 1, 3)
 VIDEO = Simulated(kind="simulated", world="video", users=3000, items=600, tags=24, impressions=20_000, seed=7)
 SHOP = VIDEO.model_copy(update={"world": "shop", "impressions": 100_000})
+MANY = VIDEO.model_copy(update={"domains": 33, "distributions": 4})
 
 
 def test_video_has_the_rates_of_its_paper():
@@ -32,7 +33,7 @@ def test_shop_has_the_rates_of_its_paper_and_buys_more_after_an_action():
     assert bought[0] > 5 * bought[1]
 
 
-@pytest.mark.parametrize("settings", [VIDEO, SHOP])
+@pytest.mark.parametrize("settings", [VIDEO, SHOP, MANY])
 def test_outcomes_follow_the_true_probabilities(settings):
     shown, true = world_day(settings, DAY), truth(settings, DAY)
     assert true["impression_id"].tolist() == shown.impression_id
@@ -60,7 +61,7 @@ def test_the_tasks_conflict_clicks_and_conversions_favour_different_items():
 def test_taste_is_mostly_explained_by_attributes():
     hidden = world(VIDEO)
     groups = hidden.users.groupby(["age", "gender", "region"]).indices.values()
-    taste = hidden.taste["click"]
+    taste = hidden.taste["click"][0]
     within = sum(taste[rows].var(axis=0).mean() * len(rows) for rows in groups) / len(taste)
     assert within / taste.var(axis=0).mean() < 0.1
 
