@@ -58,8 +58,21 @@ def spark() -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def kuairand() -> Path:
     """The folder of the official CSVs: $SPARSETAG_TEST_DATA, or shared/data/kuairand beside the project."""
+    return _real_data(_kuairand(), "the CSVs of KuaiRand-Pure")
+
+
+@pytest.fixture(scope="session")
+def ml100k() -> Path:
+    """The folder of MovieLens 100K as docs/how-to/your-data.md describes it: ml100k beside the folder of KuaiRand."""
+    return _real_data(_kuairand().parent / "ml100k", "the CSVs of KuaiRand-Pure, and have ml100k beside it")
+
+
+def _kuairand() -> Path:
     named = os.environ.get("SPARSETAG_TEST_DATA")
-    folder = Path(named) if named else PROJECT.parent / "shared" / "data" / "kuairand"
+    return Path(named) if named else PROJECT.parent / "shared" / "data" / "kuairand"
+
+
+def _real_data(folder: Path, what: str) -> Path:
     if not folder.is_dir():
-        pytest.skip("needs the real data: set SPARSETAG_TEST_DATA to a folder with the CSVs of KuaiRand-Pure")
+        pytest.skip(f"needs the real data: set SPARSETAG_TEST_DATA to a folder with {what}")
     return folder

@@ -9,7 +9,7 @@ from conf.load import MODELS, load_model, load_settings
 from conf.settings.model_file import needs_masks
 from trainer.models.build import build
 
-RUN_FILES = {"demo.toml", "kuairand.toml", "shop.toml"}
+RUN_FILES = {"demo.toml", "domains.toml", "kuairand.toml", "ml100k.toml", "shop.toml"}
 TAGGERS = {
     "mvke", "mvke_st", "mvke_sparse", "two_tower", "two_tower_hard", "two_tower_moe", "two_tower_mmoe", "two_tower_cgc",
     "two_tower_sparse", "two_tower_negatives", "two_tower_hard_negatives", "mvke_negatives",

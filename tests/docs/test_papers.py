@@ -9,7 +9,7 @@ from docs.generate import source
 from tests.docs.pages import DOCS, PAGES
 
 # paper -> numbered equations, lines of Algorithm 1
-EQUATIONS = {"LT4REC": (3, 19), "ESM2": (17, 0), "MVKE": (9, 0), "AdaptDHM": (8, 8)}
+EQUATIONS = {"LT4REC": (3, 19), "ESM2": (17, 0), "MVKE": (9, 0), "AdaptDHM": (9, 8)}
 HEADING = re.compile(r"^### (\w+) (eq\.|Algorithm 1, lines?) (\d+)(?: (?:and|to) (\d+))?:", re.MULTILINE)
 
 
