@@ -13,13 +13,14 @@ RUN_FILES = {"demo.toml", "domains.toml", "kuairand.toml", "ml100k.toml", "shop.
 TAGGERS = {
     "mvke", "mvke_st", "mvke_sparse", "two_tower", "two_tower_hard", "two_tower_moe", "two_tower_mmoe", "two_tower_cgc",
     "two_tower_sparse", "two_tower_negatives", "two_tower_hard_negatives", "mvke_negatives",
-    "mvke_k4", "mvke_k7", "mvke_k10",
+    "mvke_k4", "mvke_k7", "mvke_k10", "two_tower_adaptdhm",
 }  # fmt: skip
 MODEL_FILES = TAGGERS | {
     "single", "hard", "sparse_weight", "s_neuron", "s_weight_taskbalance", "s_weight_gradientconflict",
     "s_weight_multiview", "s_weight_biggernet", "s_weight_tuning", "moe", "mmoe", "cgc", "dnn", "dnn_os", "esmm",
     "esm2", "esm2_tanh", "sparse_esm2", "sparse_more_tasks", "gbdt", "single_mean", "s_weight_mean",
-    "s_weight_multiview_mean",
+    "s_weight_multiview_mean", "separate", "shared_bottom", "ple", "star", "star_full", "adaptdhm", "adaptdhm_user",
+    "adaptdhm_k1", "adaptdhm_k2", "adaptdhm_k3", "adaptdhm_k9", "adaptdhm_k16", "sparse_adaptdhm", "esm2_adaptdhm",
 }  # fmt: skip
 NETWORKS = MODEL_FILES - {"gbdt"}
 
@@ -48,6 +49,7 @@ def test_every_network_builds_under_every_run_file(name, model):
         "esm2": of_esm2,
         "esm2_tanh": of_esm2,
         "sparse_esm2": of_esm2,
+        "esm2_adaptdhm": of_esm2,
     }
     others["sparse_more_tasks"] = ("ctr", "cvr", "like", "follow")
     assert network.heads == others.get(model, ("ctr", "cvr"))
@@ -70,6 +72,7 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
         "sparse_more_tasks": "more_tasks",
         "two_tower_sparse": "two_tower",
         "mvke_sparse": "mvke",
+        "sparse_adaptdhm": "adaptdhm",
     }
 
 
@@ -85,7 +88,7 @@ def test_models_of_another_network_or_pruning_have_masks_of_their_own():
         (
             'model = "sparse_weight"',
             'model = "sparse"',
-            "there is no model 'sparse'; choose one of: cgc, dnn, dnn_os, esm2",
+            "there is no model 'sparse'; choose one of: adaptdhm, .*, cgc, dnn, dnn_os, esm2",
         ),
         ('tag_feature = "tag"', 'tag_feature = "age"', "name a categorical or multi feature of items"),
         ('name = "gender"', 'name = "age"', "feature named twice: age"),
