@@ -73,6 +73,7 @@ class Experts(HeadNetwork):
         )
 
     def forward(self, x: Tensor, heads: Sequence[str], groups: Groups | None = None) -> dict[str, Tensor]:
+        assert groups is None, "experts have no weights by group"
         shared = self.shared(x)
         found = {}
         for head in heads:

@@ -110,7 +110,7 @@ class ByCluster(Routing):
     shares: Tensor
     seen: Tensor
     revived: Tensor
-    SHARPNESS = 10.0
+    SHARPNESS = 3.0
     SHARE_RATE = 0.99
 
     def __init__(self, fields: Sequence[int], dim: int, clusters: int, min_share: float, seed: int) -> None:

@@ -83,7 +83,7 @@ def test_one_batch_moves_centres_once_by_the_rate():
         routing = clusters()
         start, flat = routing.centres.clone(), blobs()[:, 0]
         centred = flat - flat.mean(0)
-        directions = 10 * centred / centred.norm(dim=1, keepdim=True)
+        directions = 3 * centred / centred.norm(dim=1, keepdim=True)
         expected = moved(start, dynamic_routing(directions, start)[1], rate)
         routing.observe(blobs(), whole)
         assert torch.allclose(routing.centres, expected, atol=1e-6)
