@@ -24,6 +24,7 @@ from tagging.scoring.export import export
 from trainer.comparison import publication, report, tracking
 from trainer.comparison.arguments import add_arguments, declared_models, request_of
 from trainer.comparison.differences import ModelComparison, compare_with_base
+from trainer.comparison.intervals import Resamples
 from trainer.comparison.predictions import predictions_of
 from trainer.comparison.request import Request
 from trainer.comparison.run_metrics import RunMetrics, activity_groups, run_metrics
@@ -70,7 +71,7 @@ def evaluate_all(
     engagement = {day: read_engagement(settings, day, list(tasks.values())) for day in all_days}
     of_base = predictions_of(paths, request, request.base, 0)
     users = of_base.loc[of_base["task"] == models[request.base].tasks[0], "user_id"]
-    activity = activity_groups(users)
+    activity, resamples = activity_groups(users), Resamples.of(users)
     values: dict[str, list[RunMetrics]] = {}
     for name, model in models.items():
         values[name] = []
@@ -78,7 +79,7 @@ def evaluate_all(
             seeded = with_seed(settings, seed)
             by_day = {day: _quality(seeded, name, day, engagement[day], model.tasks) for day in days}
             daily = {str(day): pooled_metrics([quality]) for day, quality in by_day.items()}
-            metrics = run_metrics(predictions_of(paths, request, name, seed), activity, request.family)
+            metrics = run_metrics(predictions_of(paths, request, name, seed), activity, resamples, request.family)
             values[name].append(metrics.extended(pooled_metrics(by_day.values()), daily))
         log.event("model evaluated", model=name, seeds=request.seeds)
     found = {name: compare_with_base(values[name], values[request.base], request.family) for name in models}

@@ -22,6 +22,7 @@ from conf.settings.run_file import Settings
 from trainer.comparison import publication, report, tracking
 from trainer.comparison.arguments import add_arguments, declared_models, request_of
 from trainer.comparison.differences import ModelComparison, compare_with_base
+from trainer.comparison.intervals import Resamples
 from trainer.comparison.outcomes import mse_of_mean, read_outcomes
 from trainer.comparison.predictions import predictions_of
 from trainer.comparison.rankscore import Rankscore, ctr_predictions, rank_metrics
@@ -87,13 +88,13 @@ def evaluate_all(
     paths = Paths(settings.lake.root)
     outcomes = read_outcomes(paths, request.days, score.length)
     base_ctr = [ctr_predictions(predictions_of(paths, request, request.base, seed)) for seed in range(request.seeds)]
-    activity = activity_groups(base_ctr[0]["user_id"])
+    activity, resamples = activity_groups(base_ctr[0]["user_id"]), Resamples.of(base_ctr[0]["user_id"])
     runs: dict[str, list[RunMetrics]] = {name: [] for name in models}
     for name in models:
         for seed in range(request.seeds):
             predictions = predictions_of(paths, request, name, seed)
             ranked = rank_metrics(predictions, base_ctr[seed], outcomes, score)
-            runs[name].append(run_metrics(predictions, activity, request.family).extended(*ranked))
+            runs[name].append(run_metrics(predictions, activity, resamples, request.family).extended(*ranked))
         event("model evaluated", model=name, seeds=request.seeds)
     learns = models[request.base].conversion
     comparisons = {

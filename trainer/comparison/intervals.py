@@ -18,6 +18,7 @@ from trainer.evaluation.metrics import MetricName, user_aucs
 
 RESAMPLES = 1000
 LEVEL = 0.95
+PERCENT = f"{100 * LEVEL:g} %"
 LEAST_DEFINED = 0.9  # of the resamples; two users with positives reach 0.86, three 0.95
 _USERS, _SEEDS = 0, 1  # what random numbers are for
 _BLOCK = 50  # resamples at a time, whose sums by row then fit the processor's cache

@@ -12,6 +12,7 @@ from conf.paths import Paths, run_name
 from conf.settings.run_file import Settings
 from etl.artefact import file_hash, identity, is_published, publish, read_manifest, write_manifest
 from trainer.comparison.differences import TEST, Difference, MeanAndSd, ModelComparison
+from trainer.comparison.intervals import LEVEL, RESAMPLES, Interval
 from trainer.comparison.request import Request
 from trainer.evaluation.metrics import MetricName
 
@@ -38,6 +39,7 @@ def as_json(request: Request, comparisons: Mapping[str, ModelComparison], impres
     return {
         "asked": request.as_json(),
         "test": TEST,
+        "bootstrap": {"level": LEVEL, "resamples": RESAMPLES},
         "rows": impressions,
         "models": {model: _model_as_json(comparison) for model, comparison in comparisons.items()},
     }
@@ -66,11 +68,13 @@ def _model_as_json(comparison: ModelComparison) -> dict[str, Any]:
         "other_label": comparison.other_label,
         "spreads": _by_string(comparison.metrics),
         "differences": _by_string(comparison.differences),
+        "intervals": _by_string(comparison.intervals),
+        "difference_intervals": _by_string(comparison.difference_intervals),
         "by_day": {day: _by_string(metrics) for day, metrics in comparison.by_day.items()},
         "by_domain": {domain: _by_string(metrics) for domain, metrics in comparison.by_domain.items()},
         "by_activity": {group: _by_string(metrics) for group, metrics in comparison.by_activity.items()},
     }
 
 
-def _by_string(values: Mapping[MetricName, MeanAndSd] | Mapping[MetricName, Difference]) -> dict[str, Any]:
-    return {str(name): asdict(value) for name, value in values.items()}
+def _by_string(values: Mapping[MetricName, MeanAndSd | Difference | Interval | None]) -> dict[str, Any]:
+    return {str(name): asdict(value) if value else None for name, value in values.items()}

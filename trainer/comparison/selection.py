@@ -30,6 +30,20 @@ BY_DAY = {
     ),
 }
 
+# with a 95 % interval
+HEADLINE = {
+    "ranker": (
+        MetricName("ctr", "auc"),
+        MetricName("ctr", "gauc_impressions"),
+        MetricName("cvr", "auc"),
+        MetricName("cvr", "mse"),
+        MetricName("ctcvr", "auc"),
+    ),
+    "tagger": tuple(
+        MetricName(task, metric) for task in ("interest", "intention") for metric in ("auc", "gauc_impressions")
+    ),
+}
+
 # by domain and by users' activity
 BY_GROUP = {
     "ranker": (

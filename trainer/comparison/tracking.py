@@ -1,11 +1,13 @@
 """A comparison in MLflow: one run with the table and the figures, and one a model, so that Compare works on them."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from conf.settings.model_file import ModelFile
 from conf.settings.run_file import Settings
 from trainer.comparison import selection
-from trainer.comparison.differences import ModelComparison
+from trainer.comparison.differences import MeanAndSd, ModelComparison
+from trainer.comparison.intervals import PERCENT, Interval
 from trainer.comparison.request import Request
 from trainer.tracking import figures
 from trainer.tracking import mlflow_runs as tracking
@@ -43,9 +45,10 @@ def _log_figures(run: tracking.Run, request: Request, comparisons: Mapping[str, 
             if selection.comparable(metric, found.other_label)
         }
         means = {model: value.mean for model, value in shown.items() if value.mean is not None}
-        sds = {model: value.sd for model, value in shown.items() if value.sd is not None}
         if means:
-            run.figure(figures.metric_by_model(means, sds, request.base, str(metric)), f"{metric}_by_model")
+            bars, meaning = _bars(shown, {model: comparisons[model].intervals.get(metric) for model in shown})
+            figure = figures.metric_by_model(means, bars, request.base, f"{metric}, next-day, {meaning}")
+            run.figure(figure, f"{metric}_by_model")
     for metric in selection.BY_GROUP[request.family]:
         groups = {
             model: {group: (of[metric].mean, of[metric].sd) for group, of in found.by_activity.items()}
@@ -56,9 +59,34 @@ def _log_figures(run: tracking.Run, request: Request, comparisons: Mapping[str, 
 
 
 def _metrics(comparison: ModelComparison, base: str | None) -> dict[str, float]:
-    """<metric>: mean over seeds; <metric>_sd; <metric>_minus_<base>. Undefined ones are left out."""
+    """<metric>: mean over seeds; <metric>_sd; <metric>_minus_<base>; of both, _low and _high of the interval.
+
+    Undefined ones are left out.
+    """
     values = {str(name): value.mean for name, value in comparison.metrics.items()}
     values |= {f"{name}_sd": value.sd for name, value in comparison.metrics.items()}
+    values |= _ends({str(name): interval for name, interval in comparison.intervals.items()})
     if base:
         values |= {f"{name}_minus_{base}": found.value for name, found in comparison.differences.items()}
+        values |= _ends({f"{name}_minus_{base}": found for name, found in comparison.difference_intervals.items()})
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _ends(intervals: Mapping[str, Interval | None]) -> dict[str, float | None]:
+    known = {name: interval for name, interval in intervals.items() if interval}
+    return {f"{name}_{end}": value for name, found in known.items() for end, value in asdict(found).items()}
+
+
+def _bars(
+    spreads: Mapping[str, MeanAndSd], intervals: Mapping[str, Interval | None]
+) -> tuple[dict[str, tuple[float, float]], str]:
+    """model -> both ends of its bar, and what they are: of the interval if there is one, else a standard deviation."""
+    known = {model: (found.low, found.high) for model, found in intervals.items() if found}
+    if known:
+        return known, f"mean over seeds and {PERCENT} interval"
+    ends = {
+        model: (value.mean - value.sd, value.mean + value.sd)
+        for model, value in spreads.items()
+        if value.mean is not None and value.sd is not None
+    }
+    return ends, "mean ± sd over seeds"

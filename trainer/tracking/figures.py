@@ -84,17 +84,21 @@ def feature_importance(shares: Mapping[str, Mapping[str, float]]) -> Figure:
     return figure
 
 
-def metric_by_model(means: Mapping[str, float], sds: Mapping[str, float], base: str, metric: str) -> Figure:
-    """A point for each model, with its standard deviation over seeds; the base's mean as a line."""
+def metric_by_model(
+    means: Mapping[str, float], bars: Mapping[str, tuple[float, float]], base: str, title: str
+) -> Figure:
+    """A point for each model, with a bar where its ends are known; the base's mean as a line."""
     figure = Figure(figsize=(7, 0.3 * len(means) + 1.4), layout="constrained")
     axes = figure.subplots()
     for model, mean in means.items():
         color = "#c4483f" if model == base else "#2f6db5"
-        axes.errorbar(mean, model, xerr=sds.get(model, 0.0), fmt="o", color=color, capsize=3)
+        axes.plot(mean, model, "o", color=color)
+        if model in bars:  # an interval need not be around the mean, and errorbar() wants it to be
+            axes.plot(bars[model], [model, model], "|-", color=color)
     if base in means:
         axes.axvline(means[base], linestyle="--", color="#999999", linewidth=1)
     axes.invert_yaxis()
-    axes.set(title=f"{metric}, next-day, mean ± sd over seeds")
+    axes.set_title(title)
     axes.grid(alpha=0.3)
     return figure
 

@@ -11,6 +11,7 @@ from tests.trainer.comparison import example
 from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 from trainer.comparison import publication, report, tracking
 from trainer.comparison.differences import ModelComparison, compare_with_base
+from trainer.comparison.intervals import Resamples
 from trainer.comparison.outcomes import mse_of_mean
 from trainer.comparison.rankscore import Rankscore, ctr_predictions, rank_metrics
 from trainer.comparison.request import Request
@@ -61,10 +62,11 @@ def ranker_comparisons(score: Rankscore) -> dict[str, ModelComparison]:
         for number, (name, (tasks, quality)) in enumerate(RANKERS.items())
     }
     base_ctr = [ctr_predictions(frame) for frame in predictions["single"]]
-    activity, outcomes = activity_groups(base_ctr[0]["user_id"]), example.outcomes()
+    users, outcomes = base_ctr[0]["user_id"], example.outcomes()
+    activity, resamples = activity_groups(users), Resamples.of(users)
     runs = {
         name: [
-            run_metrics(frame, activity, "ranker").extended(*rank_metrics(frame, base, outcomes, score))
+            run_metrics(frame, activity, resamples, "ranker").extended(*rank_metrics(frame, base, outcomes, score))
             for frame, base in zip(frames, base_ctr, strict=True)
         ]
         for name, frames in predictions.items()
@@ -97,10 +99,11 @@ def test_taggers(settings):
         for number, (name, quality) in enumerate(TAGGERS.items())
     }
     first = predictions["two_tower"][0]
-    activity = activity_groups(first.loc[first["task"] == "interest", "user_id"])
+    users = first.loc[first["task"] == "interest", "user_id"]
+    activity, resamples = activity_groups(users), Resamples.of(users)
     runs = {
         name: [
-            run_metrics(predictions[name][seed], activity, "tagger").extended(
+            run_metrics(predictions[name][seed], activity, resamples, "tagger").extended(
                 tag_metrics(number, seed), {str(day): tag_metrics(number, seed, n) for n, day in enumerate(DAYS)}
             )
             for seed in SEEDS

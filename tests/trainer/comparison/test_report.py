@@ -3,6 +3,7 @@
 from datetime import date
 
 from trainer.comparison.differences import Difference, MeanAndSd, ModelComparison
+from trainer.comparison.intervals import Interval
 from trainer.comparison.rankscore import Rankscore
 from trainer.comparison.report import markdown, notes_on_rankers
 from trainer.comparison.request import Request
@@ -31,7 +32,25 @@ def test_a_cell_by_hand():
     assert "| c † | 0.0900 ± 0.0010 |\n" in text
     assert "## add_to_cart\n\n| model | auc |\n|---|---|\n| a | - |\n| b | - |\n| c † | 0.6000 ± 0.1000 |" in text
     assert text.index("## ctr\n") < text.index("## cvr\n") < text.index("## add_to_cart\n")
+    assert "standard deviation over seeds\n" not in text  # it is in the cells
     assert "5,000 impressions" in text and "cvr mse 0.1234" in text
+
+
+def test_a_cell_with_intervals_by_hand():
+    """Instead of the standard deviation, which has a table of its own, and of p."""
+    spreads = {CTR_AUC: MeanAndSd(0.7355, 0.0012), CVR_MSE: MeanAndSd(0.09, 0.001)}
+    difference = {CTR_AUC: Difference(0.0021, 0.01, 4), CVR_MSE: Difference(-0.01, 0.0312, 4)}
+    intervals = {CTR_AUC: Interval(0.7301, 0.7402), CVR_MSE: Interval(0.08, 0.1)}
+    of_difference = {CTR_AUC: Interval(0.0009, 0.0033), CVR_MSE: Interval(-0.02, 0.001)}
+    model = ModelComparison(False, spreads, difference, intervals, of_difference)
+    base = ModelComparison(False, spreads, {}, {CTR_AUC: Interval(0.72, 0.74), CVR_MSE: None})
+    text = markdown(request("a", "b"), {"a": base, "b": model}, 5000, [])
+    assert "| a | 0.7355 [0.7200, 0.7400] |\n| b | 0.7355 [0.7301, 0.7402] (+0.0021 [+0.0009, +0.0033]) |\n" in text
+    assert "| a | 0.0900 ± 0.0010 |\n| b | 0.0900 [0.0800, 0.1000] (-0.0100 [-0.0200, +0.0010], -10.00%) |\n" in text
+    spread = (
+        "## standard deviation over seeds\n\n| model | ctr_auc | cvr_mse |\n|---|---|---|\n| a | 0.0012 | 0.0010 |\n"
+    )
+    assert spread in text and "95 % intervals from 1,000 resamples" in text
 
 
 def test_what_is_undefined_is_a_word():

@@ -1,8 +1,10 @@
 """Metrics of one run: pooled, by day, by domain and by users' activity."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from trainer.comparison.intervals import RESAMPLES, Resamples
 from trainer.comparison.run_metrics import RunMetrics, activity_groups, run_metrics
 from trainer.evaluation.metrics import MetricName
 
@@ -24,7 +26,7 @@ def test_metrics_by_target_and_group():
         "task": ["ctr", "ctr", "cvr", "cvr", "ctcvr", "ctcvr"], "label": [1.0, 0, 0.5, 0, 0.5, 0],
         "positive": [1.0, 0, 1, 0, 1, 0], "defined": [1.0, 1, 1, 0, 1, 1], "prediction": [0.9, 0.8, 0.7, 0.9, 0.6, 0.7],
     })  # fmt: skip
-    found = run_metrics(rows, {"u": "all"}, "ranker")
+    found = run_metrics(rows, {"u": "all"}, Resamples.of(rows["user_id"]), "ranker")
     assert found.pooled[MetricName("ctr", "auc")] == 1 and found.pooled[MetricName("ctcvr", "auc")] == 0
     assert found.pooled[MetricName("cvr", "auc")] is None
     assert found.pooled[MetricName("cvr", "mse")] == pytest.approx(0.04)  # an unclicked row is no row of CVR
@@ -33,6 +35,8 @@ def test_metrics_by_target_and_group():
     groups = {MetricName(*name) for name in (("ctr", "auc"), ("cvr", "auc"), ("cvr", "mse"), ("ctcvr", "auc"))}
     assert found.by_domain.keys() == {"d"} and found.by_domain["d"].keys() == groups
     assert found.by_activity.keys() == {"all"} and found.by_activity["all"].keys() == groups
+    assert found.resampled.keys() == groups | {MetricName("ctr", "gauc_impressions")}
+    assert found.resampled[MetricName("cvr", "mse")] == pytest.approx(np.full(RESAMPLES, 0.04))
 
 
 def test_further_metrics_are_added_to_the_days_that_are_there():
