@@ -63,6 +63,12 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
     assert run.data.params["sharing"] == "sparse_weight" and run.data.params["seeds"] == "2"
     assert run.data.metrics["cvr_mse"] == metrics["cvr_mse"]["mean"]
     assert run.data.metrics["cvr_mse_sd"] == metrics["cvr_mse"]["sd"]
+    interval, of_difference = (
+        found["models"]["sparse_weight"][of]["ctr_auc"] for of in ("intervals", "difference_intervals")
+    )
+    logged_ends = [run.data.metrics[f"ctr_auc{of}"] for of in ("_low", "_high", "_minus_dnn_low", "_minus_dnn_high")]
+    assert logged_ends == [*interval.values(), *of_difference.values()]
+    assert interval["low"] < metrics["ctr_auc"]["mean"] < interval["high"]
     assert {
         "comparison.md",
         "ctr_auc_by_model.png",
