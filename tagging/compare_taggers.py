@@ -28,6 +28,7 @@ from trainer.comparison.intervals import Resamples
 from trainer.comparison.predictions import predictions_of
 from trainer.comparison.request import Request
 from trainer.comparison.run_metrics import RunMetrics, activity_groups, run_metrics
+from trainer.comparison.traffic import read_traffic
 from trainer.comparison.training import train_all, with_seed
 from trainer.daily.open import open_tagger
 from trainer.daily.run import ONE_DAY
@@ -51,9 +52,10 @@ def main() -> None:
     if not arguments.force and publication.is_complete(settings, request):
         return
     train_all(settings, request, models)
-    comparisons, baselines, impressions = evaluate_all(settings, models, request)
-    table = report.markdown(request, comparisons, impressions, _table_notes(baselines))
-    content = publication.as_json(request, comparisons, impressions)
+    comparisons, baselines = evaluate_all(settings, models, request)
+    traffic = read_traffic(Paths(settings.lake.root), request.days)
+    table = report.markdown(request, comparisons, traffic, _table_notes(baselines))
+    content = publication.as_json(request, comparisons, traffic)
     content["baselines"] = {
         name: {str(metric): value for metric, value in values.items()} for name, values in baselines.items()
     }
@@ -63,8 +65,8 @@ def main() -> None:
 
 def evaluate_all(
     settings: Settings, models: Mapping[str, TaggerModel], request: Request
-) -> tuple[dict[str, ModelComparison], dict[str, MetricValues], int]:
-    """Each model's line of the table, the metrics of each baseline, and the number of compared impressions."""
+) -> tuple[dict[str, ModelComparison], dict[str, MetricValues]]:
+    """Each model's line of the table, and the metrics of each baseline."""
     paths, days = Paths(settings.lake.root), request.days
     tasks = {task.name: task for model in models.values() for task in objective_of(model, settings).heads}
     all_days = cli.days(settings.training.start, request.last)
@@ -83,7 +85,7 @@ def evaluate_all(
             values[name].append(metrics.extended(pooled_metrics(by_day.values()), daily))
         log.event("model evaluated", model=name, seeds=request.seeds)
     found = {name: compare_with_base(values[name], values[request.base], request.family) for name in models}
-    return found, _baseline_metrics(settings, days, engagement), len(users)
+    return found, _baseline_metrics(settings, days, engagement)
 
 
 def _quality(

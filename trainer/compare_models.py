@@ -28,6 +28,7 @@ from trainer.comparison.predictions import predictions_of
 from trainer.comparison.rankscore import Rankscore, ctr_predictions, rank_metrics
 from trainer.comparison.request import Request
 from trainer.comparison.run_metrics import RunMetrics, activity_groups, run_metrics
+from trainer.comparison.traffic import read_traffic
 from trainer.comparison.training import train_all
 
 
@@ -66,8 +67,9 @@ def compare(settings: Settings, request: Request, *, force: bool = False) -> Non
     score = request.rankscore or Rankscore()
     found = evaluate_all(settings, request, models, score)
     notes = report.notes_on_rankers(request.base, score, found.mse_of_mean)
-    table = report.markdown(request, found.comparisons, found.impressions, notes)
-    content = publication.as_json(request, found.comparisons, found.impressions)
+    traffic = read_traffic(Paths(settings.lake.root), request.days)
+    table = report.markdown(request, found.comparisons, traffic, notes)
+    content = publication.as_json(request, found.comparisons, traffic)
     content["predicting_the_mean"] = {"cvr_mse": found.mse_of_mean}
     tracking.log(settings, request, models, found.comparisons, table)
     publication.publish_comparison(settings, request, table, content)
@@ -75,11 +77,10 @@ def compare(settings: Settings, request: Request, *, force: bool = False) -> Non
 
 @dataclass(frozen=True)
 class Evaluation:
-    """mse_of_mean: CVR's MSE when the mean of all earlier days is predicted. impressions: of all days together."""
+    """mse_of_mean: CVR's MSE when the mean of all earlier days is predicted."""
 
     comparisons: dict[str, ModelComparison]
     mse_of_mean: float | None
-    impressions: int
 
 
 def evaluate_all(
@@ -103,7 +104,7 @@ def evaluate_all(
     }
     earlier = read_outcomes(paths, cli.days(settings.training.start, request.first)[:-1])
     label = {"share": "conversion", "yes_no": "converted"}[learns]
-    return Evaluation(comparisons, mse_of_mean(earlier, outcomes, label), len(base_ctr[0]))
+    return Evaluation(comparisons, mse_of_mean(earlier, outcomes, label))
 
 
 if __name__ == "__main__":

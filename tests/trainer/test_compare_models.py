@@ -172,6 +172,8 @@ def test_a_day_without_conversions_and_a_domain_of_one_class_have_undefined_metr
     found = json.loads((job.folder / "comparison.json").read_text(), parse_constant=pytest.fail)  # NaN, Infinity
     esm2 = found["models"]["esm2"]
     assert esm2["by_domain"]["d1"]["ctr_auc"] == {"mean": None, "sd": None}
+    assert esm2["by_domain"]["d1"]["ctr_gauc_impressions"] == {"mean": None, "sd": None}
+    assert found["domains"]["d1"] == {"impressions": int((none["domain"] == "d1").sum() + quiet.sum()), "click_rate": 0}
     assert esm2["by_domain"]["d2"]["ctr_auc"]["mean"] > 0
     assert esm2["spreads"]["cvr_auc"]["mean"] > 0 and esm2["differences"]["cvr_auc"] == {
         "value": pytest.approx(

@@ -75,8 +75,8 @@ def compare_with_base(
             if name in model[0].resampled
         },
         by_day=_by_group([run.by_day for run in model], selection.BY_DAY[family]),
-        by_domain=_by_group([run.by_domain for run in model], selection.BY_GROUP[family]),
-        by_activity=_by_group([run.by_activity for run in model], selection.BY_GROUP[family]),
+        by_domain=_by_group([run.by_domain for run in model], selection.HEADLINE[family]),
+        by_activity=_by_group([run.by_activity for run in model], selection.HEADLINE[family]),
     )
 
 

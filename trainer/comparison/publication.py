@@ -14,6 +14,7 @@ from etl.artefact import file_hash, identity, is_published, publish, read_manife
 from trainer.comparison.differences import TEST, Difference, MeanAndSd, ModelComparison
 from trainer.comparison.intervals import LEVEL, RESAMPLES, Interval
 from trainer.comparison.request import Request
+from trainer.comparison.traffic import Traffic
 from trainer.evaluation.metrics import MetricName
 
 TABLE, DATA = "comparison.md", "comparison.json"
@@ -34,13 +35,14 @@ def is_complete(settings: Settings, request: Request) -> bool:
     return True
 
 
-def as_json(request: Request, comparisons: Mapping[str, ModelComparison], impressions: int) -> dict[str, Any]:
+def as_json(request: Request, comparisons: Mapping[str, ModelComparison], traffic: Traffic) -> dict[str, Any]:
     """What comparison.json holds; undefined is null."""
     return {
         "asked": request.as_json(),
         "test": TEST,
         "bootstrap": {"level": LEVEL, "resamples": RESAMPLES},
-        "rows": impressions,
+        "rows": traffic.total.impressions,
+        "domains": {domain: asdict(clicks) for domain, clicks in traffic.domains.items()},
         "models": {model: _model_as_json(comparison) for model, comparison in comparisons.items()},
     }
 

@@ -7,14 +7,23 @@ from trainer.comparison.differences import TEST, ModelComparison
 from trainer.comparison.intervals import PERCENT, RESAMPLES
 from trainer.comparison.rankscore import Rankscore
 from trainer.comparison.request import Request
-from trainer.comparison.tables import OTHER_LABEL, group_tables, metric_table, number, spread_table, title_of
+from trainer.comparison.tables import (
+    OTHER_LABEL,
+    group_tables,
+    metric_table,
+    number,
+    spread_table,
+    title_of,
+    traffic_table,
+)
+from trainer.comparison.traffic import Traffic
 from trainer.evaluation.metrics import TOP_METRICS, MetricName
 
-BY_ACTIVITY = "by users' activity: quartiles of users by impressions in these days"
+ACTIVITY = "users' activity: quartiles of users by impressions in these days"
 
 
 def markdown(
-    request: Request, comparisons: Mapping[str, ModelComparison], impressions: int, notes: Sequence[str]
+    request: Request, comparisons: Mapping[str, ModelComparison], traffic: Traffic, notes: Sequence[str]
 ) -> str:
     """notes: paragraphs between the heading and the tables."""
     names = sorted(dict.fromkeys(name for found in comparisons.values() for name in found.metrics), key=_position)
@@ -22,8 +31,8 @@ def markdown(
     main = [name for name in names if name not in tops]
     parts = [
         f"# {len(comparisons)} models, {request.first} to {request.last}, {request.seeds} seeds\n",
-        f"{impressions:,} impressions, each predicted by the model of the day before. Means over seeds, all days"
-        f" together; in round brackets the difference to {request.base}.\n",
+        f"{traffic.total.impressions:,} impressions, each predicted by the model of the day before. Means over seeds,"
+        f" all days together; in round brackets the difference to {request.base}.\n",
         f"In square brackets: {PERCENT} intervals from {RESAMPLES:,} resamples of users and seeds, the same ones for"
         " all models. Days are not resampled.\n",
         "Elsewhere: ± standard deviation over seeds, and p of the two-sided paired test"
@@ -37,12 +46,7 @@ def markdown(
     for target, of_target in _by_target(tops).items():
         title = f"{target}, top rows by prediction, percent of rows (ESM2 tables 4 and 5)"
         parts.append(metric_table(title, of_target, comparisons))
-    titled = {title_of(model, found): found for model, found in comparisons.items()}
-    days, groups = selection.BY_DAY[request.family], selection.BY_GROUP[request.family]
-    parts.extend(group_tables("by day", days, {title: found.by_day for title, found in titled.items()}))
-    parts.extend(group_tables("by domain", groups, {title: found.by_domain for title, found in titled.items()}))
-    parts.extend(group_tables(BY_ACTIVITY, groups, {title: found.by_activity for title, found in titled.items()}))
-    return "\n".join(parts)
+    return "\n".join([*parts, *_group_parts(request, comparisons, traffic)])
 
 
 def notes_on_rankers(base: str, score: Rankscore, mse_of_mean: float | None) -> list[str]:
@@ -55,6 +59,21 @@ def notes_on_rankers(base: str, score: Rankscore, mse_of_mean: float | None) -> 
         " each user's impressions of a day, ordered by it (LT4REC eq. 3, table 3 offline);"
         f" with_base_ctr: the model's CVR behind the CTR of {base}"
         + (f"; in_length: share watched times {score.length}." if score.length else "."),
+    ]
+
+
+def _group_parts(request: Request, comparisons: Mapping[str, ModelComparison], traffic: Traffic) -> list[str]:
+    by_day, by_group = selection.BY_DAY[request.family], selection.HEADLINE[request.family]
+    models = {title_of(model, found): found for model, found in comparisons.items()}
+    domains = {
+        model: {domain: found.by_domain[domain] for domain in traffic.domains if domain in found.by_domain}
+        for model, found in models.items()
+    }
+    return [
+        *group_tables("day", by_day, {model: found.by_day for model, found in models.items()}),
+        traffic_table(traffic),
+        *group_tables("domain", by_group, domains),
+        *group_tables(ACTIVITY, by_group, {model: found.by_activity for model, found in models.items()}),
     ]
 
 

@@ -36,13 +36,13 @@ def run_metrics(
 ) -> RunMetrics:
     """predictions: contract.PREDICTIONS and `day`; activity: user -> group; resamples: of the same users."""
     group = predictions["user_id"].map(activity)
-    names = selection.BY_GROUP[family]
+    names = selection.HEADLINE[family]
     return RunMetrics(
         pooled=_all_metrics(predictions),
         by_day={str(day): _all_metrics(rows) for day, rows in predictions.groupby("day")},
         by_domain={str(domain): _chosen(rows, names) for domain, rows in predictions.groupby("domain")},
         by_activity={str(name): _chosen(rows, names) for name, rows in predictions.groupby(group)},
-        resampled=resampled_metrics(predictions, selection.HEADLINE[family], resamples),
+        resampled=resampled_metrics(predictions, names, resamples),
     )
 
 

@@ -30,7 +30,7 @@ BY_DAY = {
     ),
 }
 
-# with a 95 % interval
+# with an interval, and also by domain and by users' activity
 HEADLINE = {
     "ranker": (
         MetricName("ctr", "auc"),
@@ -44,24 +44,10 @@ HEADLINE = {
     ),
 }
 
-# by domain and by users' activity
-BY_GROUP = {
-    "ranker": (
-        MetricName("ctr", "auc"),
-        MetricName("cvr", "auc"),
-        MetricName("cvr", "mse"),
-        MetricName("ctcvr", "auc"),
-    ),
-    "tagger": tuple(
-        MetricName(task, metric) for task in ("interest", "intention") for metric in ("auc", "gauc_impressions")
-    ),
-}
-
 # a figure each in MLflow, a point a model
 PICTURED = {
     "ranker": (
-        *BY_GROUP["ranker"],
-        MetricName("ctr", "gauc_impressions"),
+        *HEADLINE["ranker"],
         MetricName("ctcvr", "gauc_impressions"),
         MetricName("rankscore", "value_of_top"),
     ),

@@ -1,13 +1,15 @@
-"""Tables of a comparison in Markdown: models as rows, and metrics or groups as columns."""
+"""Tables of a comparison in Markdown: models, and their metrics or their groups."""
 
 from collections.abc import Mapping, Sequence
 
 from trainer.comparison.differences import MeanAndSd, ModelComparison
+from trainer.comparison.traffic import Traffic
 from trainer.evaluation.metrics import MetricName
 
 UNDEFINED = "undefined"
 NOT_PREDICTED = "-"
 OTHER_LABEL = "†"
+MOST_COLUMNS = 8  # groups side by side; more go one below the other
 
 Groups = Mapping[str, Mapping[MetricName, MeanAndSd]]
 
@@ -24,17 +26,31 @@ def spread_table(names: Sequence[MetricName], comparisons: Mapping[str, ModelCom
     return _lines("standard deviation over seeds", ["model", *map(str, names)], rows)
 
 
-def group_tables(title: str, names: Sequence[MetricName], models: Mapping[str, Groups]) -> list[str]:
-    """A table a metric: groups as columns."""
+def group_tables(kind: str, names: Sequence[MetricName], models: Mapping[str, Groups]) -> list[str]:
+    """A table a metric: groups as columns, or models as columns when there are many groups.
+
+    kind: what a group is, e.g. day. models: by title; groups keep their order.
+    """
     groups = list(dict.fromkeys(group for of_model in models.values() for group in of_model))
-    return [
-        _lines(
-            f"{str(name).replace('_', ' ')} {title}",
+    tables = []
+    for name in names:
+        cells = [
             ["model", *groups],
-            [[model, *(_mean(found.get(group, {}).get(name)) for group in groups)] for model, found in models.items()],
-        )
-        for name in names
+            *([model, *(_mean(found.get(group, {}).get(name)) for group in groups)] for model, found in models.items()),
+        ]
+        if len(groups) > MOST_COLUMNS:
+            cells = [list(column) for column in zip(*cells, strict=True)]
+            cells[0][0] = kind
+        tables.append(_lines(f"{str(name).replace('_', ' ')} by {kind}", cells[0], cells[1:]))
+    return tables
+
+
+def traffic_table(traffic: Traffic) -> str:
+    rows = [
+        [name, f"{clicks.impressions:,}", number(clicks.click_rate)]
+        for name, clicks in [*traffic.domains.items(), ("all", traffic.total)]
     ]
+    return _lines("impressions by domain", ["domain", "impressions", "click rate"], rows)
 
 
 def title_of(model: str, comparison: ModelComparison) -> str:

@@ -49,7 +49,7 @@ def _log_figures(run: tracking.Run, request: Request, comparisons: Mapping[str, 
             bars, meaning = _bars(shown, {model: comparisons[model].intervals.get(metric) for model in shown})
             figure = figures.metric_by_model(means, bars, request.base, f"{metric}, next-day, {meaning}")
             run.figure(figure, f"{metric}_by_model")
-    for metric in selection.BY_GROUP[request.family]:
+    for metric in selection.HEADLINE[request.family]:
         groups = {
             model: {group: (of[metric].mean, of[metric].sd) for group, of in found.by_activity.items()}
             for model, found in comparisons.items()

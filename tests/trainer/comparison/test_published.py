@@ -16,13 +16,14 @@ from trainer.comparison.outcomes import mse_of_mean
 from trainer.comparison.rankscore import Rankscore, ctr_predictions, rank_metrics
 from trainer.comparison.request import Request
 from trainer.comparison.run_metrics import activity_groups, run_metrics
+from trainer.comparison.traffic import traffic_of
 from trainer.evaluation.metrics import MetricName
 
 # some pairs of this small example are nearly equal
 pytestmark = pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
 
 GOLDEN = Path("tests/golden/comparison")
-SEEDS, DAYS, IMPRESSIONS = range(2), (date(2026, 1, 2), date(2026, 1, 3)), 240
+SEEDS, DAYS = range(2), (date(2026, 1, 2), date(2026, 1, 3))
 RANKERS = {  # tasks, and how much of the label their predictions hold
     "single": (("ctr", "cvr", "ctcvr"), 0.2),
     "esmm": (("ctr", "cvr", "ctcvr", "like"), 0.4),
@@ -43,8 +44,9 @@ def rounded(text: str) -> str:
 
 
 def assert_published(settings, request, comparisons, notes, **more):
-    table = report.markdown(request, comparisons, IMPRESSIONS, notes)
-    content = publication.as_json(request, comparisons, IMPRESSIONS) | more
+    traffic = traffic_of(example.impressions().assign(click_defined=1.0))
+    table = report.markdown(request, comparisons, traffic, notes)
+    content = publication.as_json(request, comparisons, traffic) | more
     assert table == (GOLDEN / f"{request.name}.md").read_text()
     assert rounded(json.dumps(content)) == rounded((GOLDEN / f"{request.name}.json").read_text())
     tracking.log(settings, request, {name: load_model(name) for name in request.models}, comparisons, table)
