@@ -59,7 +59,7 @@ def main() -> None:
     content["baselines"] = {
         name: {str(metric): value for metric, value in values.items()} for name, values in baselines.items()
     }
-    tracking.log(settings, request, models, comparisons, table)
+    tracking.log(settings, request, models, comparisons, traffic, table)
     publication.publish_comparison(settings, request, table, content)
 
 

@@ -71,7 +71,7 @@ def compare(settings: Settings, request: Request, *, force: bool = False) -> Non
     table = report.markdown(request, found.comparisons, traffic, notes)
     content = publication.as_json(request, found.comparisons, traffic)
     content["predicting_the_mean"] = {"cvr_mse": found.mse_of_mean}
-    tracking.log(settings, request, models, found.comparisons, table)
+    tracking.log(settings, request, models, found.comparisons, traffic, table)
     publication.publish_comparison(settings, request, table, content)
 
 

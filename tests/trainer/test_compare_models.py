@@ -74,6 +74,7 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
         "ctr_auc_by_model.png",
         "rankscore_value_of_top_by_model.png",
         "ctr_auc_by_activity.png",
+        "ctr_auc_by_domain.png",
     } <= artifacts(settings, logged["models"])
     check_resumption(settings, job, capsys)
     assert set(runs_of(settings, "comparison")) == set(logged)

@@ -9,6 +9,8 @@ from trainer.comparison import selection
 from trainer.comparison.differences import MeanAndSd, ModelComparison
 from trainer.comparison.intervals import PERCENT, Interval
 from trainer.comparison.request import Request
+from trainer.comparison.traffic import Traffic
+from trainer.evaluation.metrics import MetricName
 from trainer.tracking import figures
 from trainer.tracking import mlflow_runs as tracking
 
@@ -20,6 +22,7 @@ def log(
     request: Request,
     models: Mapping[str, ModelFile],
     comparisons: Mapping[str, ModelComparison],
+    traffic: Traffic,
     table: str,
 ) -> None:
     name = request.name
@@ -28,7 +31,7 @@ def log(
     with tracking.run(settings, EXPERIMENT, name, key=name, tags=tags) as whole:
         whole.params({**params, "models": len(models), "rankscore": request.rankscore})
         whole.text(table, "comparison.md")
-        _log_figures(whole, request, comparisons)
+        _log_figures(whole, request, comparisons, traffic)
         for model, comparison in comparisons.items():
             title, key = f"{name} {model}", f"{name}/{model}"
             with tracking.run(settings, EXPERIMENT, title, key=key, tags={**tags, "model": model}) as run:
@@ -36,7 +39,9 @@ def log(
                 run.metrics(_metrics(comparison, None if model == request.base else request.base), request.last)
 
 
-def _log_figures(run: tracking.Run, request: Request, comparisons: Mapping[str, ModelComparison]) -> None:
+def _log_figures(
+    run: tracking.Run, request: Request, comparisons: Mapping[str, ModelComparison], traffic: Traffic
+) -> None:
     """A figure shows only models whose metric is comparable with the base's."""
     for metric in selection.PICTURED[request.family]:
         shown = {
@@ -50,12 +55,21 @@ def _log_figures(run: tracking.Run, request: Request, comparisons: Mapping[str, 
             figure = figures.metric_by_model(means, bars, request.base, f"{metric}, next-day, {meaning}")
             run.figure(figure, f"{metric}_by_model")
     for metric in selection.HEADLINE[request.family]:
-        groups = {
-            model: {group: (of[metric].mean, of[metric].sd) for group, of in found.by_activity.items()}
-            for model, found in comparisons.items()
-            if selection.comparable(metric, found.other_label)
+        known = {
+            model: found for model, found in comparisons.items() if selection.comparable(metric, found.other_label)
         }
-        run.figure(figures.metric_by_group(groups, request.base, str(metric)), f"{metric}_by_activity")
+        activity = {model: _of_groups(metric, found.by_activity) for model, found in known.items()}
+        run.figure(figures.metric_by_group(activity, request.base, str(metric)), f"{metric}_by_activity")
+        domains = {model: _of_groups(metric, found.by_domain) for model, found in known.items()}
+        impressions = {domain: clicks.impressions for domain, clicks in traffic.domains.items()}
+        figure = figures.metric_by_domain(impressions, domains, request.base, str(metric))
+        run.figure(figure, f"{metric}_by_domain")
+
+
+def _of_groups(
+    metric: MetricName, groups: Mapping[str, Mapping[MetricName, MeanAndSd]]
+) -> dict[str, tuple[float | None, float | None]]:
+    return {group: (metrics[metric].mean, metrics[metric].sd) for group, metrics in groups.items()}
 
 
 def _metrics(comparison: ModelComparison, base: str | None) -> dict[str, float]:

@@ -49,7 +49,7 @@ def assert_published(settings, request, comparisons, notes, **more):
     content = publication.as_json(request, comparisons, traffic) | more
     assert table == (GOLDEN / f"{request.name}.md").read_text()
     assert rounded(json.dumps(content)) == rounded((GOLDEN / f"{request.name}.json").read_text())
-    tracking.log(settings, request, {name: load_model(name) for name in request.models}, comparisons, table)
+    tracking.log(settings, request, {name: load_model(name) for name in request.models}, comparisons, traffic, table)
     runs = runs_of(settings, "comparison")
     logged = {
         name: {"metrics": dict(sorted(run.data.metrics.items())), "artifacts": sorted(artifacts(settings, run))}
