@@ -109,7 +109,7 @@ def _auc(rows: pd.DataFrame, users: int) -> Measure:
 
     def measure(counts: Array) -> Array:
         at_level, below = positives @ counts, np.cumsum(negatives @ counts, axis=0)
-        return _ratio((at_level * below).sum(axis=0), at_level.sum(axis=0) * below[-1])
+        return _ratio(np.einsum("lr,lr->r", at_level, below), at_level.sum(axis=0) * below[-1])
 
     return measure
 
