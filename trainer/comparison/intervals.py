@@ -21,7 +21,7 @@ LEVEL = 0.95
 PERCENT = f"{100 * LEVEL:g} %"
 LEAST_DEFINED = 0.9  # of the resamples; two users with positives reach 0.86, three 0.95
 _USERS, _SEEDS = 0, 1  # what random numbers are for
-_BLOCK = 50  # resamples at a time, whose sums by row then fit the processor's cache
+_BLOCK = 20  # resamples at a time, whose counts of users then fit the processor's cache
 
 Values = NDArray[np.float64]  # of a metric, by resample [resamples]; NaN: undefined in that resample
 Array = NDArray[Any]
