@@ -24,9 +24,11 @@ from tagging.scoring.export import export
 from trainer.comparison import publication, report, tracking
 from trainer.comparison.arguments import add_arguments, declared_models, request_of
 from trainer.comparison.differences import ModelComparison, compare_with_base
+from trainer.comparison.intervals import Resamples
 from trainer.comparison.predictions import predictions_of
 from trainer.comparison.request import Request
 from trainer.comparison.run_metrics import RunMetrics, activity_groups, run_metrics
+from trainer.comparison.traffic import read_traffic
 from trainer.comparison.training import train_all, with_seed
 from trainer.daily.open import open_tagger
 from trainer.daily.run import ONE_DAY
@@ -50,27 +52,28 @@ def main() -> None:
     if not arguments.force and publication.is_complete(settings, request):
         return
     train_all(settings, request, models)
-    comparisons, baselines, impressions = evaluate_all(settings, models, request)
-    table = report.markdown(request, comparisons, impressions, _table_notes(baselines))
-    content = publication.as_json(request, comparisons, impressions)
+    comparisons, baselines = evaluate_all(settings, models, request)
+    traffic = read_traffic(Paths(settings.lake.root), request.days)
+    table = report.markdown(request, comparisons, traffic, _table_notes(baselines))
+    content = publication.as_json(request, comparisons, traffic)
     content["baselines"] = {
         name: {str(metric): value for metric, value in values.items()} for name, values in baselines.items()
     }
-    tracking.log(settings, request, models, comparisons, table)
+    tracking.log(settings, request, models, comparisons, traffic, table)
     publication.publish_comparison(settings, request, table, content)
 
 
 def evaluate_all(
     settings: Settings, models: Mapping[str, TaggerModel], request: Request
-) -> tuple[dict[str, ModelComparison], dict[str, MetricValues], int]:
-    """Each model's line of the table, the metrics of each baseline, and the number of compared impressions."""
+) -> tuple[dict[str, ModelComparison], dict[str, MetricValues]]:
+    """Each model's line of the table, and the metrics of each baseline."""
     paths, days = Paths(settings.lake.root), request.days
     tasks = {task.name: task for model in models.values() for task in objective_of(model, settings).heads}
     all_days = cli.days(settings.training.start, request.last)
     engagement = {day: read_engagement(settings, day, list(tasks.values())) for day in all_days}
     of_base = predictions_of(paths, request, request.base, 0)
     users = of_base.loc[of_base["task"] == models[request.base].tasks[0], "user_id"]
-    activity = activity_groups(users)
+    activity, resamples = activity_groups(users), Resamples.of(users)
     values: dict[str, list[RunMetrics]] = {}
     for name, model in models.items():
         values[name] = []
@@ -78,11 +81,11 @@ def evaluate_all(
             seeded = with_seed(settings, seed)
             by_day = {day: _quality(seeded, name, day, engagement[day], model.tasks) for day in days}
             daily = {str(day): pooled_metrics([quality]) for day, quality in by_day.items()}
-            metrics = run_metrics(predictions_of(paths, request, name, seed), activity, request.family)
+            metrics = run_metrics(predictions_of(paths, request, name, seed), activity, resamples, request.family)
             values[name].append(metrics.extended(pooled_metrics(by_day.values()), daily))
         log.event("model evaluated", model=name, seeds=request.seeds)
     found = {name: compare_with_base(values[name], values[request.base], request.family) for name in models}
-    return found, _baseline_metrics(settings, days, engagement), len(users)
+    return found, _baseline_metrics(settings, days, engagement)
 
 
 def _quality(

@@ -22,11 +22,13 @@ from conf.settings.run_file import Settings
 from trainer.comparison import publication, report, tracking
 from trainer.comparison.arguments import add_arguments, declared_models, request_of
 from trainer.comparison.differences import ModelComparison, compare_with_base
+from trainer.comparison.intervals import Resamples
 from trainer.comparison.outcomes import mse_of_mean, read_outcomes
 from trainer.comparison.predictions import predictions_of
 from trainer.comparison.rankscore import Rankscore, ctr_predictions, rank_metrics
 from trainer.comparison.request import Request
 from trainer.comparison.run_metrics import RunMetrics, activity_groups, run_metrics
+from trainer.comparison.traffic import read_traffic
 from trainer.comparison.training import train_all
 
 
@@ -65,20 +67,20 @@ def compare(settings: Settings, request: Request, *, force: bool = False) -> Non
     score = request.rankscore or Rankscore()
     found = evaluate_all(settings, request, models, score)
     notes = report.notes_on_rankers(request.base, score, found.mse_of_mean)
-    table = report.markdown(request, found.comparisons, found.impressions, notes)
-    content = publication.as_json(request, found.comparisons, found.impressions)
+    traffic = read_traffic(Paths(settings.lake.root), request.days)
+    table = report.markdown(request, found.comparisons, traffic, notes)
+    content = publication.as_json(request, found.comparisons, traffic)
     content["predicting_the_mean"] = {"cvr_mse": found.mse_of_mean}
-    tracking.log(settings, request, models, found.comparisons, table)
+    tracking.log(settings, request, models, found.comparisons, traffic, table)
     publication.publish_comparison(settings, request, table, content)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """mse_of_mean: CVR's MSE when the mean of all earlier days is predicted. impressions: of all days together."""
+    """mse_of_mean: CVR's MSE when the mean of all earlier days is predicted."""
 
     comparisons: dict[str, ModelComparison]
     mse_of_mean: float | None
-    impressions: int
 
 
 def evaluate_all(
@@ -87,13 +89,13 @@ def evaluate_all(
     paths = Paths(settings.lake.root)
     outcomes = read_outcomes(paths, request.days, score.length)
     base_ctr = [ctr_predictions(predictions_of(paths, request, request.base, seed)) for seed in range(request.seeds)]
-    activity = activity_groups(base_ctr[0]["user_id"])
+    activity, resamples = activity_groups(base_ctr[0]["user_id"]), Resamples.of(base_ctr[0]["user_id"])
     runs: dict[str, list[RunMetrics]] = {name: [] for name in models}
     for name in models:
         for seed in range(request.seeds):
             predictions = predictions_of(paths, request, name, seed)
             ranked = rank_metrics(predictions, base_ctr[seed], outcomes, score)
-            runs[name].append(run_metrics(predictions, activity, request.family).extended(*ranked))
+            runs[name].append(run_metrics(predictions, activity, resamples, request.family).extended(*ranked))
         event("model evaluated", model=name, seeds=request.seeds)
     learns = models[request.base].conversion
     comparisons = {
@@ -102,7 +104,7 @@ def evaluate_all(
     }
     earlier = read_outcomes(paths, cli.days(settings.training.start, request.first)[:-1])
     label = {"share": "conversion", "yes_no": "converted"}[learns]
-    return Evaluation(comparisons, mse_of_mean(earlier, outcomes, label), len(base_ctr[0]))
+    return Evaluation(comparisons, mse_of_mean(earlier, outcomes, label))
 
 
 if __name__ == "__main__":

@@ -32,12 +32,15 @@ def test_taggers_are_trained_compared_with_baselines_published_and_logged(settin
     for of_model in found["models"].values():
         for task in ("interest", "intention"):
             assert of_model["spreads"][f"{task}_auc"]["sd"] > 0
+            interval = of_model["intervals"][f"{task}_auc"]
+            assert interval["low"] < of_model["spreads"][f"{task}_auc"]["mean"] < interval["high"]
             for metric in ("ndcg_at_5", "ndcg_at_10", "hit_rate_at_5", "hit_rate_at_10"):
                 assert 0 < of_model["spreads"][f"{task}_{metric}"]["mean"] <= 1
             # seven tags in all, so the best ten hold every one
             assert of_model["spreads"][f"{task}_hit_rate_at_10"]["mean"] == 1
         assert set(of_model["by_day"]) == {DAYS[2], DAYS[3]}
     text = (folder / "comparison.md").read_text()
+    assert "## impressions by domain" in text and "## interest gauc impressions by domain" in text
     assert "Baseline own_counts: interest_ndcg_at_5 0." in text
     assert "nan" not in text.lower()
     assert {"comparison.md", "interest_ndcg_at_10_by_model.png"} <= artifacts(

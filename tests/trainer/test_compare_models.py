@@ -63,11 +63,18 @@ def test_models_are_trained_compared_published_and_logged(settings, job, capsys)
     assert run.data.params["sharing"] == "sparse_weight" and run.data.params["seeds"] == "2"
     assert run.data.metrics["cvr_mse"] == metrics["cvr_mse"]["mean"]
     assert run.data.metrics["cvr_mse_sd"] == metrics["cvr_mse"]["sd"]
+    interval, of_difference = (
+        found["models"]["sparse_weight"][of]["ctr_auc"] for of in ("intervals", "difference_intervals")
+    )
+    logged_ends = [run.data.metrics[f"ctr_auc{of}"] for of in ("_low", "_high", "_minus_dnn_low", "_minus_dnn_high")]
+    assert logged_ends == [*interval.values(), *of_difference.values()]
+    assert interval["low"] < metrics["ctr_auc"]["mean"] < interval["high"]
     assert {
         "comparison.md",
         "ctr_auc_by_model.png",
         "rankscore_value_of_top_by_model.png",
         "ctr_auc_by_activity.png",
+        "ctr_auc_by_domain.png",
     } <= artifacts(settings, logged["models"])
     check_resumption(settings, job, capsys)
     assert set(runs_of(settings, "comparison")) == set(logged)
@@ -166,6 +173,8 @@ def test_a_day_without_conversions_and_a_domain_of_one_class_have_undefined_metr
     found = json.loads((job.folder / "comparison.json").read_text(), parse_constant=pytest.fail)  # NaN, Infinity
     esm2 = found["models"]["esm2"]
     assert esm2["by_domain"]["d1"]["ctr_auc"] == {"mean": None, "sd": None}
+    assert esm2["by_domain"]["d1"]["ctr_gauc_impressions"] == {"mean": None, "sd": None}
+    assert found["domains"]["d1"] == {"impressions": int((none["domain"] == "d1").sum() + quiet.sum()), "click_rate": 0}
     assert esm2["by_domain"]["d2"]["ctr_auc"]["mean"] > 0
     assert esm2["spreads"]["cvr_auc"]["mean"] > 0 and esm2["differences"]["cvr_auc"] == {
         "value": pytest.approx(

@@ -1,4 +1,4 @@
-"""Models against the base: means and standard deviations over seeds, and paired differences."""
+"""Models against the base: means, standard deviations and intervals, and paired differences."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from scipy.stats import ttest_rel  # type: ignore[import-untyped]  # scipy ships no types
 
 from trainer.comparison import selection
+from trainer.comparison.intervals import Interval, interval_of_mean
 from trainer.comparison.request import Family
 from trainer.comparison.run_metrics import RunMetrics
 from trainer.evaluation.metrics import MetricName, MetricValues
@@ -43,12 +44,15 @@ class Difference:
 class ModelComparison:
     """One model's line of the table. other_label: it learns another conversion label than the base.
 
+    intervals, difference_intervals: of the headline metrics; None: undefined in too many resamples.
     by_day, by_domain, by_activity: name of the day, domain or group of users -> metrics.
     """
 
     other_label: bool
     metrics: dict[MetricName, MeanAndSd]
     differences: dict[MetricName, Difference]
+    intervals: dict[MetricName, Interval | None] = field(default_factory=dict)
+    difference_intervals: dict[MetricName, Interval | None] = field(default_factory=dict)
     by_day: dict[str, dict[MetricName, MeanAndSd]] = field(default_factory=dict)
     by_domain: dict[str, dict[MetricName, MeanAndSd]] = field(default_factory=dict)
     by_activity: dict[str, dict[MetricName, MeanAndSd]] = field(default_factory=dict)
@@ -57,19 +61,22 @@ class ModelComparison:
 def compare_with_base(
     model: Sequence[RunMetrics], base: Sequence[RunMetrics], family: Family, other_label: bool = False
 ) -> ModelComparison:
-    """model, base: one entry a seed, seeds in the same order."""
+    """model, base: one entry a seed, seeds in the same order, and the same resamples of users."""
     names = dict.fromkeys(name for run in model for name in run.pooled)
+    comparable = [name for name in names if name in base[0].pooled and selection.comparable(name, other_label)]
     return ModelComparison(
         other_label=other_label,
         metrics={name: MeanAndSd.of(run.pooled.get(name) for run in model) for name in names},
-        differences={
-            name: _difference(name, model, base)
-            for name in names
-            if name in base[0].pooled and selection.comparable(name, other_label)
+        differences={name: _difference(name, model, base) for name in comparable},
+        intervals={name: interval_of_mean([run.resampled[name] for run in model]) for name in model[0].resampled},
+        difference_intervals={
+            name: interval_of_mean([a.resampled[name] - b.resampled[name] for a, b in zip(model, base, strict=True)])
+            for name in comparable
+            if name in model[0].resampled
         },
         by_day=_by_group([run.by_day for run in model], selection.BY_DAY[family]),
-        by_domain=_by_group([run.by_domain for run in model], selection.BY_GROUP[family]),
-        by_activity=_by_group([run.by_activity for run in model], selection.BY_GROUP[family]),
+        by_domain=_by_group([run.by_domain for run in model], selection.HEADLINE[family]),
+        by_activity=_by_group([run.by_activity for run in model], selection.HEADLINE[family]),
     )
 
 

@@ -12,7 +12,9 @@ from conf.paths import Paths, run_name
 from conf.settings.run_file import Settings
 from etl.artefact import file_hash, identity, is_published, publish, read_manifest, write_manifest
 from trainer.comparison.differences import TEST, Difference, MeanAndSd, ModelComparison
+from trainer.comparison.intervals import LEVEL, RESAMPLES, Interval
 from trainer.comparison.request import Request
+from trainer.comparison.traffic import Traffic
 from trainer.evaluation.metrics import MetricName
 
 TABLE, DATA = "comparison.md", "comparison.json"
@@ -33,12 +35,14 @@ def is_complete(settings: Settings, request: Request) -> bool:
     return True
 
 
-def as_json(request: Request, comparisons: Mapping[str, ModelComparison], impressions: int) -> dict[str, Any]:
+def as_json(request: Request, comparisons: Mapping[str, ModelComparison], traffic: Traffic) -> dict[str, Any]:
     """What comparison.json holds; undefined is null."""
     return {
         "asked": request.as_json(),
         "test": TEST,
-        "rows": impressions,
+        "bootstrap": {"level": LEVEL, "resamples": RESAMPLES},
+        "rows": traffic.total.impressions,
+        "domains": {domain: asdict(clicks) for domain, clicks in traffic.domains.items()},
         "models": {model: _model_as_json(comparison) for model, comparison in comparisons.items()},
     }
 
@@ -66,11 +70,13 @@ def _model_as_json(comparison: ModelComparison) -> dict[str, Any]:
         "other_label": comparison.other_label,
         "spreads": _by_string(comparison.metrics),
         "differences": _by_string(comparison.differences),
+        "intervals": _by_string(comparison.intervals),
+        "difference_intervals": _by_string(comparison.difference_intervals),
         "by_day": {day: _by_string(metrics) for day, metrics in comparison.by_day.items()},
         "by_domain": {domain: _by_string(metrics) for domain, metrics in comparison.by_domain.items()},
         "by_activity": {group: _by_string(metrics) for group, metrics in comparison.by_activity.items()},
     }
 
 
-def _by_string(values: Mapping[MetricName, MeanAndSd] | Mapping[MetricName, Difference]) -> dict[str, Any]:
-    return {str(name): asdict(value) for name, value in values.items()}
+def _by_string(values: Mapping[MetricName, MeanAndSd | Difference | Interval | None]) -> dict[str, Any]:
+    return {str(name): asdict(value) if value else None for name, value in values.items()}

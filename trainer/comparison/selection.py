@@ -30,10 +30,11 @@ BY_DAY = {
     ),
 }
 
-# by domain and by users' activity
-BY_GROUP = {
+# with an interval, and also by domain and by users' activity
+HEADLINE = {
     "ranker": (
         MetricName("ctr", "auc"),
+        MetricName("ctr", "gauc_impressions"),
         MetricName("cvr", "auc"),
         MetricName("cvr", "mse"),
         MetricName("ctcvr", "auc"),
@@ -46,8 +47,7 @@ BY_GROUP = {
 # a figure each in MLflow, a point a model
 PICTURED = {
     "ranker": (
-        *BY_GROUP["ranker"],
-        MetricName("ctr", "gauc_impressions"),
+        *HEADLINE["ranker"],
         MetricName("ctcvr", "gauc_impressions"),
         MetricName("rankscore", "value_of_top"),
     ),

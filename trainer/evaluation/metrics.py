@@ -40,8 +40,7 @@ def evaluate(predictions: pd.DataFrame) -> Metrics:
     positive = frame["positive"].to_numpy()
     predicted = frame["prediction"].to_numpy(np.float64)
     clipped = np.clip(predicted, 1e-7, 1 - 1e-7)
-    groups = frame.groupby(["user_id", "day"] if "day" in frame else ["user_id"], sort=False).ngroup().to_numpy()
-    by_user = _auc_by_user(groups, positive, predicted)
+    by_user = user_aucs(frame)
     return {
         "rows": float(len(frame)),
         "auc": float(roc_auc_score(positive, predicted)) if len(np.unique(positive)) == 2 else None,
@@ -82,18 +81,30 @@ def _mean(values: Array, weights: Array) -> float | None:
     return float(np.average(values, weights=weights)) if len(values) else None
 
 
-def _auc_by_user(users: Array, positive: Array, predicted: Array) -> pd.DataFrame:
-    """AUC by the rank-sum identity for every user who has both classes; ties share their rank."""
-    frame = pd.DataFrame({"user": users, "positive": positive.astype(np.float64), "predicted": predicted})
-    frame["rank"] = frame.groupby("user")["predicted"].rank()
+def user_aucs(rows: pd.DataFrame) -> pd.DataFrame:
+    """user_id, rows, auc: one line for each user who has both classes, or for each such day of a user.
+
+    rows: contract.PREDICTIONS of one task, and maybe `day`. By the rank-sum identity; ties share their rank.
+    """
+    keys = ["user_id", "day"] if "day" in rows else ["user_id"]
+    frame = pd.DataFrame({
+        "group": rows.groupby(keys, sort=False).ngroup().to_numpy(),
+        "user_id": rows["user_id"].to_numpy(),
+        "positive": rows["positive"].to_numpy(np.float64),
+        "predicted": rows["prediction"].to_numpy(np.float64),
+    })  # fmt: skip
+    frame["rank"] = frame.groupby("group")["predicted"].rank()
     frame["positive_rank"] = frame["rank"] * frame["positive"]
-    by_user = frame.groupby("user").agg(
-        rows=("positive", "size"), positives=("positive", "sum"), ranks=("positive_rank", "sum")
+    by_user = frame.groupby("group").agg(
+        user_id=("user_id", "first"),
+        rows=("positive", "size"),
+        positives=("positive", "sum"),
+        ranks=("positive_rank", "sum"),
     )
     by_user["pairs"] = by_user["positives"] * (by_user["rows"] - by_user["positives"])
     by_user = by_user[by_user["pairs"] > 0].copy()
     by_user["auc"] = (by_user["ranks"] - by_user["positives"] * (by_user["positives"] + 1) / 2) / by_user["pairs"]
-    return by_user
+    return by_user[["user_id", "rows", "auc"]]
 
 
 def flatten(metrics: Mapping[str, Metrics]) -> dict[str, float]:

@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 
 _SHADES = {"shared": "#2a7f62", "dead": "#d5d8dc"}
 MOST_FEATURES = 15  # bars of a task
-_DASHES = ("-", "--", ":")
+_DASHES, _MARKERS = ("-", "--", ":"), ("o", "s", "^")
 _TASKS = ["#e6a817", "#7a4fa3", "#2f6db5", "#c4483f"]
 
 
@@ -107,17 +107,21 @@ def cluster_shares(days: Mapping[str, tuple[Sequence[float], Sequence[int]]]) ->
     return figure
 
 
-def metric_by_model(means: Mapping[str, float], sds: Mapping[str, float], base: str, metric: str) -> Figure:
-    """A point for each model, with its standard deviation over seeds; the base's mean as a line."""
+def metric_by_model(
+    means: Mapping[str, float], bars: Mapping[str, tuple[float, float]], base: str, title: str
+) -> Figure:
+    """A point for each model, with a bar where its ends are known; the base's mean as a line."""
     figure = Figure(figsize=(7, 0.3 * len(means) + 1.4), layout="constrained")
     axes = figure.subplots()
     for model, mean in means.items():
         color = "#c4483f" if model == base else "#2f6db5"
-        axes.errorbar(mean, model, xerr=sds.get(model, 0.0), fmt="o", color=color, capsize=3)
+        axes.plot(mean, model, "o", color=color)
+        if model in bars:  # an interval need not be around the mean, and errorbar() wants it to be
+            axes.plot(bars[model], [model, model], "|-", color=color)
     if base in means:
         axes.axvline(means[base], linestyle="--", color="#999999", linewidth=1)
     axes.invert_yaxis()
-    axes.set(title=f"{metric}, next-day, mean ± sd over seeds")
+    axes.set_title(title)
     axes.grid(alpha=0.3)
     return figure
 
@@ -142,6 +146,36 @@ def metric_by_group(
     axes.set_xticks(range(len(names)), [name.replace(": ", "\n", 1) for name in names], fontsize=8)
     axes.set(title=f"{metric} by users' activity, mean ± sd over seeds")
     axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=8)
+    return figure
+
+
+def metric_by_domain(
+    domains: Mapping[str, int],
+    models: Mapping[str, Mapping[str, tuple[float | None, float | None]]],
+    base: str,
+    metric: str,
+) -> Figure:
+    """A point for each model and domain, with its standard deviation over seeds; domains one below the other.
+
+    domains: name -> impressions, in their order. models: model -> domain -> mean and standard deviation; domains
+    without a mean are left out.
+    """
+    names = list(domains)
+    height = max(0.35, 0.08 * len(models))
+    figure = Figure(figsize=(8.5, height * len(names) + 1.6), layout="constrained")
+    axes = figure.subplots()
+    for place in range(0, len(names), 2):
+        axes.axhspan(place - 0.5, place + 0.5, color="#f3f4f6", zorder=0)
+    for number, (model, of_model) in enumerate(models.items()):
+        known = {name: value for name, value in of_model.items() if value[0] is not None}
+        places = [names.index(name) + 0.8 * ((number + 0.5) / len(models) - 0.5) for name in known]
+        means, sds = ([value[n] or 0.0 for value in known.values()] for n in (0, 1))
+        color, marker = ("#c4483f", "D") if model == base else (None, _MARKERS[number // 10 % len(_MARKERS)])
+        axes.errorbar(means, places, xerr=sds, fmt=marker, color=color, elinewidth=0.8, markersize=4, label=model)
+    axes.set_yticks(range(len(names)), [f"{name} ({domains[name]:,})" for name in names], fontsize=8)
+    axes.set(title=f"{metric} by domain (impressions), mean ± sd over seeds", ylim=(len(names) - 0.5, -0.5))
+    axes.grid(alpha=0.3, axis="x")
     figure.legend(loc="outside right upper", fontsize=8)
     return figure
 

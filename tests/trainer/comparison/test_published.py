@@ -11,17 +11,19 @@ from tests.trainer.comparison import example
 from tests.trainer.tracking.test_mlflow_runs import artifacts, runs_of
 from trainer.comparison import publication, report, tracking
 from trainer.comparison.differences import ModelComparison, compare_with_base
+from trainer.comparison.intervals import Resamples
 from trainer.comparison.outcomes import mse_of_mean
 from trainer.comparison.rankscore import Rankscore, ctr_predictions, rank_metrics
 from trainer.comparison.request import Request
 from trainer.comparison.run_metrics import activity_groups, run_metrics
+from trainer.comparison.traffic import traffic_of
 from trainer.evaluation.metrics import MetricName
 
 # some pairs of this small example are nearly equal
 pytestmark = pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
 
 GOLDEN = Path("tests/golden/comparison")
-SEEDS, DAYS, IMPRESSIONS = range(2), (date(2026, 1, 2), date(2026, 1, 3)), 240
+SEEDS, DAYS = range(2), (date(2026, 1, 2), date(2026, 1, 3))
 RANKERS = {  # tasks, and how much of the label their predictions hold
     "single": (("ctr", "cvr", "ctcvr"), 0.2),
     "esmm": (("ctr", "cvr", "ctcvr", "like"), 0.4),
@@ -42,11 +44,12 @@ def rounded(text: str) -> str:
 
 
 def assert_published(settings, request, comparisons, notes, **more):
-    table = report.markdown(request, comparisons, IMPRESSIONS, notes)
-    content = publication.as_json(request, comparisons, IMPRESSIONS) | more
+    traffic = traffic_of(example.impressions().assign(click_defined=1.0))
+    table = report.markdown(request, comparisons, traffic, notes)
+    content = publication.as_json(request, comparisons, traffic) | more
     assert table == (GOLDEN / f"{request.name}.md").read_text()
     assert rounded(json.dumps(content)) == rounded((GOLDEN / f"{request.name}.json").read_text())
-    tracking.log(settings, request, {name: load_model(name) for name in request.models}, comparisons, table)
+    tracking.log(settings, request, {name: load_model(name) for name in request.models}, comparisons, traffic, table)
     runs = runs_of(settings, "comparison")
     logged = {
         name: {"metrics": dict(sorted(run.data.metrics.items())), "artifacts": sorted(artifacts(settings, run))}
@@ -61,10 +64,11 @@ def ranker_comparisons(score: Rankscore) -> dict[str, ModelComparison]:
         for number, (name, (tasks, quality)) in enumerate(RANKERS.items())
     }
     base_ctr = [ctr_predictions(frame) for frame in predictions["single"]]
-    activity, outcomes = activity_groups(base_ctr[0]["user_id"]), example.outcomes()
+    users, outcomes = base_ctr[0]["user_id"], example.outcomes()
+    activity, resamples = activity_groups(users), Resamples.of(users)
     runs = {
         name: [
-            run_metrics(frame, activity, "ranker").extended(*rank_metrics(frame, base, outcomes, score))
+            run_metrics(frame, activity, resamples, "ranker").extended(*rank_metrics(frame, base, outcomes, score))
             for frame, base in zip(frames, base_ctr, strict=True)
         ]
         for name, frames in predictions.items()
@@ -97,10 +101,11 @@ def test_taggers(settings):
         for number, (name, quality) in enumerate(TAGGERS.items())
     }
     first = predictions["two_tower"][0]
-    activity = activity_groups(first.loc[first["task"] == "interest", "user_id"])
+    users = first.loc[first["task"] == "interest", "user_id"]
+    activity, resamples = activity_groups(users), Resamples.of(users)
     runs = {
         name: [
-            run_metrics(predictions[name][seed], activity, "tagger").extended(
+            run_metrics(predictions[name][seed], activity, resamples, "tagger").extended(
                 tag_metrics(number, seed), {str(day): tag_metrics(number, seed, n) for n, day in enumerate(DAYS)}
             )
             for seed in SEEDS
