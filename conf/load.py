@@ -87,6 +87,8 @@ def _refuse_unfit_domain(settings: Settings, model: RankerModel | TaggerModel, w
     if model.family == "ranker" and model.embedding.numeric == "tanh":
         seen = [f for f in seen if f.kind != "numeric"]
     known = [*(f.name for f in seen), *dict.fromkeys(f.table for f in seen)]
+    if settings.domain_feature in seen:
+        known.append("domain")
     if unknown := [name for name in domain.inputs if name not in known]:
         raise InputError(
             f"[domain] route_by = '{unknown[0]}': the model has no vector of such a feature or table",

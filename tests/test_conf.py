@@ -20,7 +20,9 @@ MODEL_FILES = TAGGERS | {
     "s_weight_multiview", "s_weight_biggernet", "s_weight_tuning", "moe", "mmoe", "cgc", "dnn", "dnn_os", "esmm",
     "esm2", "esm2_tanh", "sparse_esm2", "sparse_more_tasks", "gbdt", "single_mean", "s_weight_mean",
     "s_weight_multiview_mean", "separate", "shared_bottom", "ple", "star", "star_full", "adaptdhm", "adaptdhm_user",
-    "adaptdhm_k1", "adaptdhm_k2", "adaptdhm_k3", "adaptdhm_k9", "adaptdhm_k16", "sparse_adaptdhm", "esm2_adaptdhm",
+    "adaptdhm_domain",
+    "adaptdhm_domain_k1", "adaptdhm_domain_k2", "adaptdhm_domain_k3", "adaptdhm_domain_k9",
+    "adaptdhm_domain_k16", "sparse_adaptdhm", "esm2_adaptdhm",
 }  # fmt: skip
 NETWORKS = MODEL_FILES - {"gbdt"}
 

@@ -77,8 +77,9 @@ class AdaptDhm(DomainSection):
     clusters: PositiveInt = Field(description="K, the number of clusters")
     route_by: list[Name] = Field(
         [],
-        description="features whose vectors are routed; users, items and impressions stand for all features of a table."
-        ' ["users"] routes user-wise; empty: all features, instance-wise',
+        description="features whose vectors are routed; users, items and impressions stand for all features of a"
+        ' table, domain for [domain] feature of the run file. ["users"] routes user-wise; empty: all features,'
+        " instance-wise",
     )
     min_share: float = Field(
         0.01,

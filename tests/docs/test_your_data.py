@@ -12,13 +12,20 @@ from tests.lakes import runs
 EXAMPLES = [tomllib.loads(block.text) for block in blocks(DOCS / "how-to" / "your-data.md") if block.language == "toml"]
 
 
-def test_the_page_has_its_three_examples_of_sources_and_one_of_labels_and_of_tagging():
-    assert [*map(sorted, EXAMPLES)] == [["labels"], ["features", "source"], ["source"], ["source"], ["tagging"]]
+def test_the_page_has_its_three_examples_of_sources_and_one_each_of_labels_domains_and_tagging():
+    sources = [["features", "source"], ["source"], ["source"]]
+    assert [*map(sorted, EXAMPLES)] == [["labels"], ["domain", "features"], *sources, ["tagging"]]
 
 
 def test_the_example_of_labels_loads(tmp_path):
     settings = runs.simulated(tmp_path, world="shop", labels=EXAMPLES[0]["labels"])
     assert {"action_cart", "action_wish"} <= set(samples_schema(settings).names)
+
+
+def test_the_example_of_domains_loads(tmp_path):
+    features = [*runs.FEATURES, *EXAMPLES[1]["features"]]
+    settings = runs.settings(tmp_path, runs.SIMULATED, features, domain=EXAMPLES[1]["domain"])
+    assert (settings.domain_feature.name, settings.domain_feature.min_count) == ("placement", 1000)
 
 
 def test_the_example_of_tagging_loads():

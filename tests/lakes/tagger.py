@@ -33,7 +33,9 @@ def trained(
     model = load_model(name)
     assert model.family == "tagger"
     changed = {"scale": scale, "sharing": model.sharing.model_copy(update=sharing or {}), **changes}
-    tagger = build_tagger(model.model_copy(update=changed), LAYOUT, LAYOUT.feature("tag"), sizes, seed=1, masks=masks)
+    tagger = build_tagger(
+        model.model_copy(update=changed), LAYOUT, LAYOUT.feature("tag"), None, sizes, seed=1, masks=masks
+    )
     random = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, parameter in tagger.named_parameters():

@@ -34,14 +34,14 @@ def ranker(model: RankerModel, settings: Settings, sizes: Sizes, masks: Masks = 
     """As build."""
     _refuse_reserved_names(model)
     layout, seed = Layout.of(settings.features), settings.training.seed
-    domain = settings.domain_feature if model.domain.needs_feature else None
-    if domain and model.domain.kind != "star" and not domain_ids(sizes[domain.name]):
+    domain, kind = settings.domain_feature, model.domain.kind
+    if domain and kind in ("separate", "shared_bottom", "ple") and not domain_ids(sizes[domain.name]):
         raise InputError(
             f"no value of feature '{domain.name}' has an id, so there is no domain to learn",
-            where=f"[domain] kind = '{model.domain.kind}'",
+            where=f"[domain] kind = '{kind}'",
             hint="lower min_count of that feature, or name another one as [domain] feature of the run file",
         )
-    if domain and model.domain.kind == "separate":
+    if domain and kind == "separate":
         rankers = {
             each: build_ranker(model, layout, None, sizes, seed_of(seed, "ranker of one domain", each))
             for each in domain_ids(sizes[domain.name])
@@ -54,7 +54,7 @@ def tagger(model: TaggerModel, settings: Settings, sizes: Sizes, masks: Masks = 
     _refuse_reserved_names(model)
     layout = Layout.of(settings.features)
     tag = layout.feature(settings.tagger.tag_feature)
-    return build_tagger(model, layout, tag, sizes, settings.training.seed, masks)
+    return build_tagger(model, layout, tag, settings.domain_feature, sizes, settings.training.seed, masks)
 
 
 def mask_shapes(model: NetworkModel, settings: Settings) -> dict[str, list[int]]:

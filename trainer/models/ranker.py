@@ -144,7 +144,7 @@ def build_ranker(
 ) -> Ranker:
     """A freshly initialised ranker; equal seeds give equal weights. Without masks, sNET is dense for every head.
 
-    domain: the feature that tells domains apart, for models that need one.
+    domain: the feature that tells domains apart, if there is one.
     """
     heads, embedded, exclusive = model.heads, _embedded(model, layout), model.embedding.exclusive
 
@@ -152,7 +152,7 @@ def build_ranker(
         return Embedding(embedded, sizes, dim, seed, f"embedding/{name}")
 
     names = heads if model.sharing.kind == "single" else (SHARED,)
-    domains = domain_ids(sizes[domain.name]) if domain else []
+    domains = domain_ids(sizes[domain.name]) if domain and model.domain.needs_feature else ()
     network = build_adapted(model.domain, model.sharing, input_width(model, layout), 1, heads, seed, masks, domains)
     raw = model.embedding.numeric == "tanh"
     return Ranker(
@@ -172,9 +172,9 @@ def _routing(
     model: RankerModel, layout: Layout, domain: Feature | None, sizes: Mapping[str, int], seed: int
 ) -> Routing | None:
     if model.domain.kind == "adaptdhm":
-        fields = places(_embedded(model, layout), model.domain.route_by)
+        fields = places(_embedded(model, layout), model.domain.route_by, domain)
         return ByCluster(fields, model.embedding.dim, model.domain.clusters, model.domain.min_share, seed)
-    return by_domain(layout, domain, sizes) if domain else None
+    return by_domain(layout, domain, sizes) if domain and model.domain.needs_feature else None
 
 
 def by_domain(layout: Layout, domain: Feature, sizes: Mapping[str, int]) -> ByDomain:

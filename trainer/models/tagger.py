@@ -162,18 +162,22 @@ def build_tagger(
     model: TaggerModel,
     layout: Layout,
     tag: Feature,
+    domain: Feature | None,
     sizes: Mapping[str, int],
     seed: int,
     masks: Mapping[str, Mask] | None = None,
 ) -> Tagger:
-    """A freshly initialised tagger; sizes: number of ids of each feature (the vocabulary's manifest)."""
+    """A freshly initialised tagger; sizes: number of ids of each feature (the vocabulary's manifest).
+
+    domain: the feature that tells domains apart, if there is one.
+    """
     users, dim = layout.of_table("users"), model.embedding.dim
 
     def towers(heads: Sequence[str], seed: int) -> TwoTowers:
         return TwoTowers(
             Embedding(users, sizes, dim, seed, "users"),
             Embedding([tag], sizes, dim, seed, "tags"),
-            _user_tower(model, users, heads, seed, masks),
+            _user_tower(model, users, domain, heads, seed, masks),
             TagTower(dim, model.output_dim, seed),
             CosineScore(model.scale == "learned"),
         )
@@ -185,7 +189,12 @@ def build_tagger(
 
 
 def _user_tower(
-    model: TaggerModel, users: Sequence[Feature], heads: Sequence[str], seed: int, masks: Mapping[str, Mask] | None
+    model: TaggerModel,
+    users: Sequence[Feature],
+    of_domain: Feature | None,
+    heads: Sequence[str],
+    seed: int,
+    masks: Mapping[str, Mask] | None,
 ) -> UserTower:
     sharing, pairs = model.sharing, model.interaction == "fm"
     if sharing.kind == "mvke" or sharing.kind == "mvke_single" or sharing.kind == "mvke_sparse":
@@ -195,7 +204,7 @@ def _user_tower(
     if domain.kind == "none":
         return OneVector(build_network(sharing, width, model.output_dim, heads, seed, masks), pairs=pairs)
     network = build_network(sharing, width, model.output_dim, heads, seed, masks, range(domain.clusters))
-    routing = ByCluster(places(users, domain.route_by), dim, domain.clusters, domain.min_share, seed)
+    routing = ByCluster(places(users, domain.route_by, of_domain), dim, domain.clusters, domain.min_share, seed)
     return OneVector(network, pairs=pairs, routing=routing)
 
 

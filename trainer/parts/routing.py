@@ -54,9 +54,13 @@ def domain_ids(size: int) -> range:
     return range(FIRST_VALUE, size)
 
 
-def places(features: Sequence[Feature], chosen: Sequence[str]) -> list[int]:
-    """The places, from 0, of the features that are named by themselves or by their table; of all when none is."""
-    return [n for n, feature in enumerate(features) if not chosen or {feature.name, feature.table} & set(chosen)]
+def places(features: Sequence[Feature], chosen: Sequence[str], domain: Feature | None) -> list[int]:
+    """The places, from 0, of the features that are named by themselves or by their table; of all when none is.
+
+    `domain` among the chosen stands for the feature that tells domains apart.
+    """
+    names = {domain.name if domain and name == "domain" else name for name in chosen}
+    return [n for n, feature in enumerate(features) if not names or {feature.name, feature.table} & names]
 
 
 def dynamic_routing(vectors: Tensor, centres: Tensor, iterations: int = ITERATIONS) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,7 @@ def tagger(**changes: object) -> Tagger:
     layout = Layout.of(load_settings(DEMO).features)
     model = load_model("mvke")
     assert isinstance(model, TaggerModel)
-    return build_tagger(model.model_copy(update=changes), layout, layout.feature("tag"), SIZES, seed=3)
+    return build_tagger(model.model_copy(update=changes), layout, layout.feature("tag"), None, SIZES, seed=3)
 
 
 def rows(tags: list[list[int]]) -> Batch:

@@ -153,6 +153,7 @@ def test_domains_are_ids_and_unknown_ones_are_unseen():
 def test_features_are_chosen_by_their_name_or_their_table():
     features = [Feature(name="user_id", table="users"), Feature(name="age", table="users"),
                 Feature(name="tab", table="impressions")]  # fmt: skip
-    assert places(features, []) == [0, 1, 2]
-    assert places(features, ["users"]) == [0, 1]
-    assert places(features, ["tab", "age"]) == [1, 2]
+    assert places(features, [], None) == [0, 1, 2]
+    assert places(features, ["users"], None) == [0, 1]
+    assert places(features, ["tab", "age"], None) == [1, 2]
+    assert places(features, ["domain"], features[2]) == [2]
