@@ -59,8 +59,8 @@ lint: $(STAMP) ## check with ruff and mypy
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
 
-bench: $(BENCH_STAMP) ## measure the reader, scoring, pruned networks and torch-rechub (minutes, on an idle machine)
-	@for part in reader scoring pruned rechub; do OMP_WAIT_POLICY=PASSIVE $(PY) -m tests.bench.$$part || exit; done
+bench: $(BENCH_STAMP) ## measure the reader, scoring, pruned networks, domains and torch-rechub (minutes, on an idle machine)
+	@for part in reader scoring pruned domains rechub; do OMP_WAIT_POLICY=PASSIVE $(PY) -m tests.bench.$$part || exit; done
 
 # torch-rechub is only compared with; nothing else needs it.
 $(BENCH_STAMP): $(STAMP)
