@@ -13,7 +13,6 @@ from trainer.parts.routing import ClusterReport
 from trainer.tracking import figures
 
 Reports = Mapping[str, ClusterReport]  # embedding that is routed by -> its clusters; "shared" when all heads share it
-COINCIDE = 0.99  # cosine of two centres from which on they are one cluster in effect
 
 
 def metrics(reports: Reports) -> dict[str, float]:
@@ -33,17 +32,10 @@ def as_json(reports: Reports) -> dict[str, Any]:
 
 
 def warn(reports: Reports, **of_model: object) -> None:
-    """Says on the day it happens which clusters starved and were revived, and which centres coincide."""
+    """Says on the day it happens which clusters starved and were revived."""
     for name, report in reports.items():
         if starved := [n for n, times in enumerate(report.revived) if times]:
             log.warning("clusters starved and were revived", **of_model, routing=name, clusters=starved)
-        if pairs := [pair for pair, cosine in report.cosines.items() if cosine > COINCIDE]:
-            log.warning(
-                "centres coincide: choose fewer clusters, or other features in route_by",
-                **of_model,
-                routing=name,
-                pairs=pairs,
-            )
 
 
 def shares_by_day(
