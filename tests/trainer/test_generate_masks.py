@@ -19,6 +19,7 @@ from tests.trainer.test_train_day import bits, job
 from trainer.models.build import build
 from trainer.objectives.build import objective_of
 from trainer.parts.mask import Mask
+from trainer.parts.routing import ByCluster
 from trainer.pruning import store as mask_store
 from trainer.pruning.generation import generate
 from trainer.pruning.rounds import Pruning, Round, best_round
@@ -157,3 +158,31 @@ def test_models_that_differ_in_tasks_alone_find_the_same_masks(settings):
     shutil.rmtree(mask_store.folder(settings, MODEL))
     generate(settings, MODEL, "sparse_weight")
     assert bits(mask_store.folder(settings, MODEL)) == made
+
+
+def test_masks_are_found_with_the_clusters_in_place(settings, monkeypatch):
+    """Also for CVR alone, whose batches of clicked rows move no centre: all impressions do."""
+    publish_days(settings, 3, rows=600)
+    model, moved = load_model("sparse_adaptdhm"), []
+    observe = ByCluster.observe
+
+    def watched(self, vectors, whole):
+        before = self.centres.clone()
+        observe(self, vectors, whole)
+        moved.append((len(vectors), not torch.equal(before, self.centres)))
+
+    monkeypatch.setattr(ByCluster, "observe", watched)
+    generate(settings, model, "sparse_adaptdhm")
+    # 2 heads, 3 rounds, 2 days of 600 rows in batches of 128, the last with what is left
+    assert [rows for rows, _ in moved] == [128, 128, 128, 128, 88] * 12
+    assert all(each for _, each in moved)
+    assert set(mask_store.load_for(settings, model)) == {"ctr", "cvr"}
+
+
+def test_masks_of_other_clusters_are_refused(settings):
+    publish_days(settings, 3, rows=300)
+    model = load_model("sparse_adaptdhm")
+    generate(settings, model, "sparse_adaptdhm")
+    more = model.model_copy(update={"domain": model.domain.model_copy(update={"clusters": 6})})
+    with pytest.raises(InputError, match=r"masks found with \[domain\] .*'clusters': 5.* but the model has .*6"):
+        mask_store.load_for(settings, more)

@@ -45,7 +45,7 @@ def load_for(settings: Settings, model: NetworkModel) -> dict[str, Mask]:
     hint = "make them first: sparsetag generate_masks (with --model for a model that the run file does not name)"
     masks, manifest = read(where, hint=hint)
     check_architecture(masks, set(model.heads), mask_shapes(model, settings), where)
-    check_domain(manifest["model"]["domain"], model, where)
+    check_domain(manifest["model"].get("domain", {"kind": "none"}), model, where)
     return masks
 
 

@@ -10,6 +10,7 @@ from trainer.export import columns
 from trainer.export.forms import Form, Subnetwork, fastest
 from trainer.export.layers import Layer, cut, layers_of
 from trainer.export.subnetwork import export, stored_bytes
+from trainer.parts.groups import Groups
 from trainer.parts.mask import Mask
 from trainer.parts.sharing import SparseSharing
 from trainer.pruning.prune import prune_neurons
@@ -150,3 +151,16 @@ def test_transposed(shape: tuple[int, int]):
 def test_stored_bytes_by_hand():
     """4 -> 2 -> 1: 10 weights, 3 biases, 2 output biases at 4 bytes, and 2 masks of 10 bits; alone 2 * 13 * 4."""
     assert stored_bytes(SparseSharing([4, 2, 1], ["ctr", "cvr"], 0, None)) == (4 * 15 + 2 * 2, 104)
+
+
+def test_every_group_of_rows_has_a_sub_network_of_its_own():
+    """Clusters under masks: rows of clusters 1 and 2, and of 7, which has no weights of its own."""
+    dense = SparseSharing([WIDTH, *HIDDEN, 1], ["ctr"], 0, None)
+    network = SparseSharing([WIDTH, *HIDDEN, 1], ["ctr"], 0, {"ctr": weights_pruned(dense, 0.8)}, groups=[1, 2])
+    for number, parameter in enumerate(network.net.of_groups.parameters()):
+        torch.nn.init.normal_(parameter, mean=1, generator=random(number))
+    x = torch.randn(300, WIDTH, generator=random(2))
+    groups = Groups.of(torch.tensor([1, 2, 7]).repeat(100))
+    wanted = network(x, ["ctr"], groups)["ctr"].detach()
+    assert not torch.allclose(wanted, network(x, ["ctr"])["ctr"], atol=1)
+    torch.testing.assert_close(export(network, x[:256])(x, ["ctr"], groups)["ctr"], wanted, rtol=1e-4, atol=1e-4)
