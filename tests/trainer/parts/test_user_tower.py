@@ -1,6 +1,7 @@
 """Taggers: a model file can say exactly these user towers, and each of them works; masks over them."""
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,3 +161,28 @@ def test_weights_that_the_masks_of_a_user_tower_exclude_never_move(settings, nam
         used = masks["interest"].layers[layer] | masks["intention"].layers[layer]
         assert torch.equal(weight[~used], initial[layer][~used])
         assert not torch.equal(weight[used], initial[layer][used])
+
+
+@pytest.mark.parametrize("sharing", ["single", "hard", "sparse_weight", "sparse_neuron"])
+def test_a_tower_can_differ_between_clusters_of_users(sharing: str, tmp_path: Path) -> None:
+    settings = load_settings("conf/demo.toml")
+    clusters = {"kind": "adaptdhm", "clusters": 3, "route_by": ["age", "region"]}
+    model = declared({"kind": sharing, **NETWORKS[sharing]}, domain=clusters)
+    steps_saves_and_loads(model, settings, masks_of(model, settings), random_batch(settings), tmp_path)
+
+
+def test_a_users_vectors_come_from_the_branch_of_its_cluster() -> None:
+    settings = load_settings("conf/demo.toml")
+    model = declared({"kind": "hard", "tower_hidden": [6]}, domain={"kind": "adaptdhm", "clusters": 3})
+    network, batch = build(model, settings, sizes(START)), random_batch(settings)
+    network.observe(batch, 1.0)
+    tower = network.towers["shared"].user_tower
+    fields = network.towers["shared"].user_embedding(batch.ids[:, network.user_columns])
+    found = tower.routing.clusters(fields)
+    assert len(found.unique()) > 1
+    before = network.logits(batch, ["interest"])["interest"]
+    branch = str(found[0].item())
+    for parameter in tower.layers.towers["interest"].of_groups[branch].parameters():
+        torch.nn.init.constant_(parameter, 2.0)
+    after = network.logits(batch, ["interest"])["interest"]
+    assert torch.equal(before != after, found == found[0])
