@@ -12,6 +12,7 @@ from etl.artefact import is_published, read_manifest
 from trainer.parts.routing import ClusterReport
 from trainer.tracking import figures
 
+PICTURED_DAYS = 30
 Reports = Mapping[str, ClusterReport]  # embedding that is routed by -> its clusters; "shared" when all heads share it
 
 
@@ -42,6 +43,8 @@ def shares_by_day(
     folders: Mapping[date, Path], day: date, reports: Reports
 ) -> dict[str, dict[str, tuple[Sequence[float], Sequence[int]]]]:
     """routing -> day -> (share of each cluster, times each was revived), of the models in `folders` and of today."""
+    if not reports:
+        return {}
     history = {
         str(before): read_manifest(folder, hint="train the day again: train_day --force").get("clusters", {})
         for before, folder in folders.items()

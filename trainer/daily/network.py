@@ -83,7 +83,8 @@ class NetworkRun(DailyRun[M], Generic[D, M]):
         order = [feature.name for feature in settings.features]
         found = model.clusters()
         clusters.warn(found, family=self.family, model=self.name, day=day)
-        before = {d: self.paths.model(self.family, self.name, d) for d in cli.days(settings.training.start, day)[:-1]}
+        before = cli.days(settings.training.start, day)[-clusters.PICTURED_DAYS : -1]
+        folders = {each: self.paths.model(self.family, self.name, each) for each in before}
         return TrainedDay(
             result=result,
             manifest={
@@ -93,7 +94,7 @@ class NetworkRun(DailyRun[M], Generic[D, M]):
                 "clusters": clusters.as_json(found),
             },
             save=lambda staging, manifest: checkpoint.save(staging, model, optimiser.state(), manifest),
-            figures=lambda: {**self.figures(model, settings, day), **clusters.pictures(before, day, found)},
+            figures=lambda: {**self.figures(model, settings, day), **clusters.pictures(folders, day, found)},
             metrics={"network_parameters": size_above_tables(model), **clusters.metrics(found)},
         )
 
