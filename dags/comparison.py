@@ -19,8 +19,8 @@ DOC = """
 | `{dag_id}` | missing masks and daily models, then the table `comparisons/<name>` |
 
 Each model is compared with `base`. Metrics are those of next-day predictions on the days from `from_day` to `to_day`:
-mean and standard deviation over seeds, and a paired test. MLflow has them in the experiment `comparison`, one run per
-model.
+mean over seeds, 95 % intervals from resampled users and seeds, and the difference to `base`. MLflow has them in the
+experiment `comparison`, one run per model.
 
 The days must be later than the one on which the masks were chosen, and their samples must be published (run `daily`, or
 `generate_masks` with a longer range). Published results are left alone: a repeated run continues where it stopped.
