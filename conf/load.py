@@ -93,7 +93,7 @@ def _refuse_unfit_domain(settings: Settings, model: RankerModel | TaggerModel, w
         raise InputError(
             f"[domain] route_by = '{unknown[0]}': the model has no vector of such a feature or table",
             where=where,
-            hint=f"choose from {', '.join(known)}",
+            hint=f"choose from {', '.join(dict.fromkeys(known))}",
         )
 
 
