@@ -145,45 +145,30 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.mark.parametrize("model", ["adaptdhm", "star_full"])
-def test_what_a_model_keeps_beside_its_weights_survives_a_kill_too(settings, monkeypatch, model):
-    """Centres and moments: killed between two days, and without a kill."""
-    monkeypatch.setenv("SPARSETAG_RANKER__MODEL", model)
-    publish_days(settings, 2)
-    command = ["trainer.train_day", "--config", "conf/demo.toml", "--family", "ranker", "--day", "2026-01-02"]
-    moment = "models.*dt=2026-01-02.*MANIFEST"
-    killed = subprocess.run([sys.executable, "-c", KILLED, moment, *command], capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    tables = [settings.lake.root / kind for kind in ("models", "predictions")]
-    monkeypatch.setattr(sys, "argv", command)
-    main()
-    again = [bits(table) for table in tables]
-    for table in tables:
-        shutil.rmtree(table)
-    main()
-    assert [bits(table) for table in tables] == again
+FIRST, PREDICTED = "models/ranker/{}/dt=2026-01-01", "predictions/ranker/{}/dt=2026-01-02"
 
 
 @pytest.mark.parametrize(
-    ("moment", "left"),
+    ("model", "moment", "left"),
     [
-        ("models.*dt=2026-01-01.*MANIFEST", []),  # weights and optimiser are written, the manifest is not
-        ("predictions.*dt=2026-01-02.*MANIFEST", ["models/ranker/hard/dt=2026-01-01"]),
-        (
-            "models.*dt=2026-01-02.*MANIFEST",
-            ["models/ranker/hard/dt=2026-01-01", "predictions/ranker/hard/dt=2026-01-02"],
-        ),
+        ("hard", "models.*dt=2026-01-01.*MANIFEST", []),  # weights and optimiser are written, the manifest is not
+        ("hard", "predictions.*dt=2026-01-02.*MANIFEST", [FIRST]),
+        ("hard", "models.*dt=2026-01-02.*MANIFEST", [FIRST, PREDICTED]),
+        # these keep more than weights: centres and shares of clusters, moments of domains
+        ("adaptdhm", "models.*dt=2026-01-02.*MANIFEST", [FIRST, PREDICTED]),
+        ("star_full", "models.*dt=2026-01-02.*MANIFEST", [FIRST, PREDICTED]),
     ],
-    ids=["first model", "predictions", "second model"],
+    ids=["first model", "predictions", "second model", "clusters", "moments"],
 )
-def test_killed_at_any_moment_and_run_again_gives_the_same_bits(settings, hard, monkeypatch, moment, left):
+def test_killed_at_any_moment_and_run_again_gives_the_same_bits(settings, monkeypatch, model, moment, left):
+    monkeypatch.setenv("SPARSETAG_RANKER__MODEL", model)
     publish_days(settings, 2)
     command = ["trainer.train_day", "--config", "conf/demo.toml", "--family", "ranker", "--day", "2026-01-02"]
     tables = [settings.lake.root / kind for kind in ("models", "predictions")]
     killed = subprocess.run([sys.executable, "-c", KILLED, moment, *command], capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     published = [path for table in tables for path in table.glob("*/*/*")]
-    assert [str(path.relative_to(settings.lake.root)) for path in published] == left
+    assert [str(path.relative_to(settings.lake.root)) for path in published] == [each.format(model) for each in left]
     monkeypatch.setattr(sys, "argv", command)
     main()
     again = [bits(table) for table in tables]

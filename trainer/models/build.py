@@ -7,6 +7,7 @@ from torch import nn
 from conf.errors import InputError
 from conf.settings.model_file import NetworkModel, RankerModel, TaggerModel
 from conf.settings.run_file import Settings
+from etl.contract import FIRST_VALUE
 from trainer.data.layout import Layout
 from trainer.models.base import TaskModel
 from trainer.models.domain_rankers import DomainRankers
@@ -35,7 +36,7 @@ def ranker(model: RankerModel, settings: Settings, sizes: Sizes, masks: Masks = 
     _refuse_reserved_names(model)
     layout, seed = Layout.of(settings.features), settings.training.seed
     domain, kind = settings.domain_feature, model.domain.kind
-    if domain and kind in ("separate", "shared_bottom", "ple") and not domain_ids(sizes[domain.name]):
+    if domain and model.domain.needs_feature and not domain_ids(sizes[domain.name]):
         raise InputError(
             f"no value of feature '{domain.name}' has an id, so there is no domain to learn",
             where=f"[domain] kind = '{kind}'",
@@ -59,7 +60,7 @@ def tagger(model: TaggerModel, settings: Settings, sizes: Sizes, masks: Masks = 
 
 def mask_shapes(model: NetworkModel, settings: Settings) -> dict[str, list[int]]:
     """Layer -> shape of the weights that task masks cover, which does not depend on the vocabulary."""
-    smallest = {feature.name: 2 for feature in settings.features}
+    smallest = {feature.name: FIRST_VALUE + 1 for feature in settings.features}
     return {name: list(weight.shape) for name, weight in build(model, settings, smallest).maskable_weights().items()}
 
 

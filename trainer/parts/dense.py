@@ -73,12 +73,10 @@ class Dense(nn.Module):
     def layers(self, group: int | None, factors: Sequence[Factor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Effective weight [out, in] and bias [out] of each layer, for the rows of a group."""
         own = None if group is None else self._of_groups.get(group)
+        factors = [*factors, own.factor()] if own else factors
         for layer, weight in self.weights.items():
             bias = self.biases[layer]
-            if own is None:
-                yield effective(weight, layer, factors), bias
-            else:
-                yield effective(weight, layer, [*factors, own.factor()]), bias + own.biases[layer]
+            yield effective(weight, layer, factors), bias + own.biases[layer] if own else bias
 
     def _through(self, layers: Iterable[tuple[Tensor, Tensor]], x: Tensor) -> Tensor:
         last = len(self.weights) - 1

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from conf.load import load_settings
 from conf.settings.model_file import RankerModel
 from conf.settings.run_file import Settings
 from tests.trainer.models.combination import (
@@ -16,7 +15,6 @@ from tests.trainer.models.combination import (
     NETWORKS,
     is_allowed,
     masks_of,
-    random_batch,
     steps_saves_and_loads,
 )
 from trainer.data.batch import Batch
@@ -58,16 +56,6 @@ def test_the_set_of_combinations() -> None:
 def test_other_combinations_are_refused_with_what_to_change(combination: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError, match=r"'single' shares no embedding: remove \[embedding.exclusive\]"):
         model_of(*combination)
-
-
-@pytest.fixture(scope="module")
-def demo() -> Settings:
-    return load_settings("conf/demo.toml")
-
-
-@pytest.fixture(scope="module")
-def batch(demo: Settings) -> Batch:
-    return random_batch(demo)
 
 
 @pytest.mark.parametrize("combination", ALLOWED, ids="-".join)
